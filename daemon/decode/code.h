@@ -1,0 +1,39 @@
+/* code: what is known of one code object of the target: its names, its line table, and the class of
+ * each of its code units.
+ *
+ * Made and freed by the code cache (code_cache.h), off the hot path; immutable in between, so that the
+ * sampler and the writing thread may read it at once. It outlives every batch that refers to it. */
+#ifndef ECHION_DAEMON_DECODE_CODE_H
+#define ECHION_DAEMON_DECODE_CODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/raddr.h"
+#include "daemon/decode/line_table.h"
+#include "daemon/python/layout.h"
+
+struct code {
+    struct raddr address;
+    const char *file;     /* co_filename: UTF-8, cleaned for output, never NULL */
+    const char *function; /* co_qualname, co_name to 3.10: the same; "" for nothing */
+    bool hidden;          /* an interpreter's own trampoline: not shown in any profile */
+
+    uint32_t flags;       /* co_flags */
+    uint32_t frame_words; /* from 3.11 on: words of its frame in the datastack */
+    uint32_t nlocalsplus; /* from 3.11 on; words from localsplus to the value stack */
+    uint32_t bytecode_at; /* from 3.11 on: bytes from the code object to its first unit */
+    uint32_t units;       /* code units of two bytes, inline caches included */
+    const uint16_t *unit_flags; /* class of the instruction that each unit belongs to (opcodes.h) */
+
+    enum line_format line_format;
+    int32_t first_line;
+    const uint8_t *line_table;
+    uint32_t line_table_size;
+};
+
+/* Where unit `unit` is in the source. Columns and end line are 0 where unknown. Never fails: what the
+ * table does not tell is given as the code's first line. Not hot: decoding is linear in the table. */
+void code_locate(const struct code *code, uint32_t unit, struct location *out);
+
+#endif
