@@ -114,7 +114,7 @@ struct py_layout {
         uint32_t stacksize;
         uint32_t nlocalsplus; /* from 3.11 on */
         uint32_t framesize;   /* words, from 3.12 on; 3.11 computes it */
-        uint32_t version;     /* co_version, from 3.11 on; unique per code object from 3.12 on */
+        uint32_t version;     /* co_version, from 3.12 on, unique per code object; absent before */
         uint32_t filename;
         uint32_t name;
         uint32_t qualname;  /* from 3.11 on */
@@ -187,7 +187,8 @@ struct py_layout {
         uint32_t ob_size_or_tag; /* ob_size to 3.11, lv_tag from 3.12 on */
         uint32_t digits;
         bool has_tag; /* 3.12 on: the low three bits of lv_tag are flags, the rest the number of digits */
-    } integer; /* PyLongObject; digits of 30 bits, or 15 on some 32-bit builds */
+        uint8_t digit_bits; /* 30 in a uint32_t, or 15 in a uint16_t: 32-bit builds to 3.10 */
+    } integer; /* PyLongObject */
 
     /* Where an instance keeps its attributes:
      * to 3.10 a dict at tp_dictoffset; 3.11: PyDictValues * at -4 words and dict * at -3 words;

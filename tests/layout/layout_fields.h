@@ -1,0 +1,112 @@
+/* layout_fields: the members of struct py_layout that CPython's headers decide, as a list.
+ *
+ * FIELD(member) is expanded once for each. The members left out say how a minor behaves (line format,
+ * frame model ...): no header holds them, and tests/unit/python/test_layout.c pins them. Used only by
+ * the programs of tests/layout. */
+#ifndef ECHION_TESTS_LAYOUT_LAYOUT_FIELDS_H
+#define ECHION_TESTS_LAYOUT_LAYOUT_FIELDS_H
+
+#define LAYOUT_FIELDS(FIELD)                                                                       \
+    FIELD(major)                                                                                   \
+    FIELD(minor)                                                                                   \
+    FIELD(word_size)                                                                               \
+    FIELD(tag_mask)                                                                                \
+    FIELD(owner_generator)                                                                         \
+    FIELD(owner_cstack)                                                                            \
+    FIELD(frame_executing)                                                                         \
+    FIELD(runtime.interpreters_head)                                                               \
+    FIELD(runtime.finalizing)                                                                      \
+    FIELD(runtime.initialized)                                                                     \
+    FIELD(runtime.size)                                                                            \
+    FIELD(interpreter.next)                                                                        \
+    FIELD(interpreter.id)                                                                          \
+    FIELD(interpreter.threads_head)                                                                \
+    FIELD(interpreter.modules)                                                                     \
+    FIELD(interpreter.jit)                                                                         \
+    FIELD(interpreter.size)                                                                        \
+    FIELD(thread.next)                                                                             \
+    FIELD(thread.interp)                                                                           \
+    FIELD(thread.id)                                                                               \
+    FIELD(thread.thread_id)                                                                        \
+    FIELD(thread.native_thread_id)                                                                 \
+    FIELD(thread.frame)                                                                            \
+    FIELD(thread.cframe)                                                                           \
+    FIELD(thread.current_frame)                                                                    \
+    FIELD(thread.datastack_chunk)                                                                  \
+    FIELD(thread.datastack_top)                                                                    \
+    FIELD(thread.datastack_limit)                                                                  \
+    FIELD(thread.size)                                                                             \
+    FIELD(cframe.current_frame)                                                                    \
+    FIELD(chunk.previous)                                                                          \
+    FIELD(chunk.size)                                                                              \
+    FIELD(chunk.top)                                                                               \
+    FIELD(chunk.data)                                                                              \
+    FIELD(iframe.executable)                                                                       \
+    FIELD(iframe.func)                                                                             \
+    FIELD(iframe.previous)                                                                         \
+    FIELD(iframe.instr)                                                                            \
+    FIELD(iframe.stacktop)                                                                         \
+    FIELD(iframe.stackpointer)                                                                     \
+    FIELD(iframe.is_entry)                                                                         \
+    FIELD(iframe.return_offset)                                                                    \
+    FIELD(iframe.owner)                                                                            \
+    FIELD(iframe.localsplus)                                                                       \
+    FIELD(frame.back)                                                                              \
+    FIELD(frame.code)                                                                              \
+    FIELD(frame.lasti)                                                                             \
+    FIELD(frame.state)                                                                             \
+    FIELD(frame.gen)                                                                               \
+    FIELD(frame.localsplus)                                                                        \
+    FIELD(code.argcount)                                                                           \
+    FIELD(code.flags)                                                                              \
+    FIELD(code.firstlineno)                                                                        \
+    FIELD(code.stacksize)                                                                          \
+    FIELD(code.nlocalsplus)                                                                        \
+    FIELD(code.framesize)                                                                          \
+    FIELD(code.version)                                                                            \
+    FIELD(code.filename)                                                                           \
+    FIELD(code.name)                                                                               \
+    FIELD(code.qualname)                                                                           \
+    FIELD(code.linetable)                                                                          \
+    FIELD(code.bytecode)                                                                           \
+    FIELD(code.ob_size)                                                                            \
+    FIELD(code.zombieframe)                                                                        \
+    FIELD(function.code)                                                                           \
+    FIELD(function.version)                                                                        \
+    FIELD(generator.frame)                                                                         \
+    FIELD(generator.iframe)                                                                        \
+    FIELD(generator.frame_state)                                                                   \
+    FIELD(object.ob_type)                                                                          \
+    FIELD(object.size)                                                                             \
+    FIELD(type.name)                                                                               \
+    FIELD(type.flags)                                                                              \
+    FIELD(type.basicsize)                                                                          \
+    FIELD(type.dictoffset)                                                                         \
+    FIELD(type.cached_keys)                                                                        \
+    FIELD(unicode.state)                                                                           \
+    FIELD(unicode.length)                                                                          \
+    FIELD(unicode.ascii_data)                                                                      \
+    FIELD(unicode.compact_data)                                                                    \
+    FIELD(unicode.data_any)                                                                        \
+    FIELD(unicode.kind_shift)                                                                      \
+    FIELD(unicode.compact_shift)                                                                   \
+    FIELD(unicode.ascii_shift)                                                                     \
+    FIELD(bytes.size)                                                                              \
+    FIELD(bytes.data)                                                                              \
+    FIELD(dict.keys)                                                                               \
+    FIELD(dict.values)                                                                             \
+    FIELD(dict.used)                                                                               \
+    FIELD(dict_keys.log2_size)                                                                     \
+    FIELD(dict_keys.log2_index_bytes)                                                              \
+    FIELD(dict_keys.kind)                                                                          \
+    FIELD(dict_keys.nentries)                                                                      \
+    FIELD(dict_keys.indices)                                                                       \
+    FIELD(dict_keys.size_is_log2)                                                                  \
+    FIELD(module.dict)                                                                             \
+    FIELD(integer.ob_size_or_tag)                                                                  \
+    FIELD(integer.digits)                                                                          \
+    FIELD(integer.has_tag)                                                                         \
+    FIELD(integer.digit_bits)                                                                      \
+    FIELD(managed_dict.values_data)
+
+#endif

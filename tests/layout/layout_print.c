@@ -1,0 +1,19 @@
+#include "tests/layout/layout_print.h"
+
+#include <inttypes.h>
+
+#include "tests/layout/layout_fields.h"
+
+static void field_print(FILE *out, const char *name, int64_t value) {
+    if (value == (int64_t)LAYOUT_ABSENT) {
+        (void)fprintf(out, "%s=absent\n", name);
+    } else {
+        (void)fprintf(out, "%s=%" PRId64 "\n", name, value);
+    }
+}
+
+void layout_print(FILE *out, const struct py_layout *layout) {
+#define FIELD(member) field_print(out, #member, (int64_t)layout->member);
+    LAYOUT_FIELDS(FIELD)
+#undef FIELD
+}
