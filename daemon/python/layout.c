@@ -10,6 +10,7 @@ static const struct {
 } tables[] = {
     {rows_heap_chain, ROWS_HEAP_CHAIN_COUNT},
     {rows_datastack, ROWS_DATASTACK_COUNT},
+    {rows_stackref, ROWS_STACKREF_COUNT},
 };
 
 const struct py_layout *layout_find(unsigned major, unsigned minor, unsigned word_size) {

@@ -7,9 +7,10 @@
 
 #include "daemon/python/layout.h"
 
-enum { ROWS_HEAP_CHAIN_COUNT = 6, ROWS_DATASTACK_COUNT = 6 };
+enum { ROWS_HEAP_CHAIN_COUNT = 6, ROWS_DATASTACK_COUNT = 6, ROWS_STACKREF_COUNT = 4 };
 
 extern const struct py_layout rows_heap_chain[ROWS_HEAP_CHAIN_COUNT]; /* 3.8 to 3.10 */
 extern const struct py_layout rows_datastack[ROWS_DATASTACK_COUNT];   /* 3.11 to 3.13 */
+extern const struct py_layout rows_stackref[ROWS_STACKREF_COUNT];     /* 3.14 on */
 
 #endif
