@@ -13,8 +13,22 @@
 #include "daemon/decode/line_table.h"
 #include "daemon/python/layout.h"
 
+/* Bytes from a code object's start to the end of its code units, at most; also the largest line table
+ * that is read. The compiler itself stays far below. */
+enum { CODE_BYTES_MAX = 16 << 20 };
+
+/* Fields whose values tell one code object from another that was made at the same address later. All
+ * of them stay the same during a code object's life. */
+struct code_identity {
+    uint64_t name, filename, line_table, version;
+    int32_t first_line;
+    uint32_t units;
+};
+
 struct code {
+    uint64_t serial; /* unique in its cache, never used again */
     struct raddr address;
+    struct code_identity identity;
     const char *file;     /* co_filename: UTF-8, cleaned for output, never NULL */
     const char *function; /* co_qualname, co_name to 3.10: the same; "" for nothing */
     bool hidden;          /* an interpreter's own trampoline: not shown in any profile */
@@ -35,5 +49,11 @@ struct code {
 /* Where unit `unit` is in the source. Columns and end line are 0 where unknown. Never fails: what the
  * table does not tell is given as the code's first line. Not hot: decoding is linear in the table. */
 void code_locate(const struct code *code, uint32_t unit, struct location *out);
+
+/* Bytes that a code and what it owns take. 0 for NULL. */
+uint64_t code_bytes(const struct code *code);
+
+/* Frees a code and all it owns; NULL is accepted. */
+void code_destroy(struct code *code);
 
 #endif

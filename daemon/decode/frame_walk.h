@@ -1,0 +1,19 @@
+/* frame_walk: from a picture of a thread's datastack to its stack, CPython 3.11 and later. HOT, pure.
+ *
+ * The frames of a datastack lie one behind another in call order, and a chunk is copied within some
+ * hundred nanoseconds. What remains is to tell the living frames from the bytes of dead ones, by what
+ * the minor leaves in them (docs/sampling.md). */
+#ifndef ECHION_DAEMON_DECODE_FRAME_WALK_H
+#define ECHION_DAEMON_DECODE_FRAME_WALK_H
+
+#include "daemon/decode/code_cache.h"
+#include "daemon/decode/stack.h"
+#include "daemon/snapshot/thread_image.h"
+#include "daemon/python/layout.h"
+
+/* Walks `image` into `stack`. On anything but WALK_DONE the stack holds nothing of use, but may be
+ * walked into again. `patience` false: what the picture does not hold is done without. */
+struct walk_result frame_walk(const struct py_layout *layout, struct code_cache *codes,
+                              const struct thread_image *image, bool patient, struct stack *stack);
+
+#endif

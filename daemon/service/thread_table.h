@@ -1,0 +1,66 @@
+/* thread_table: the thread states of one target, and what the sampler remembers of each. Owned by a
+ * sampler, used by its thread only. Finding threads is cold; what is found is read by hot code. */
+#ifndef ECHION_DAEMON_SERVICE_THREAD_TABLE_H
+#define ECHION_DAEMON_SERVICE_THREAD_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/status.h"
+#include "daemon/decode/stack.h"
+#include "daemon/python/layout.h"
+#include "daemon/snapshot/thread_plan.h"
+#include "daemon/target/memory.h"
+
+enum { THREADS_MAX = 16384, INTERPRETERS_MAX = 1024 };
+
+struct thread_record {
+    uint64_t state;       /* address of the PyThreadState; with `state_id` its identity */
+    uint64_t state_id;    /* PyThreadState.id, unique within its interpreter */
+    uint64_t interpreter; /* address */
+    int64_t interpreter_id;
+    uint64_t pthread; /* PyThreadState.thread_id */
+    uint64_t native;  /* PyThreadState.native_thread_id, 0 before 3.11: in the target's namespace */
+    int32_t tid;      /* in the daemon's PID namespace; 0 while unknown */
+    char *label;      /* as shown, owned; NULL while unknown */
+    bool seen;        /* by the scan under way */
+
+    struct thread_plan plan;
+    uint32_t first_span; /* of the picture of all threads */
+    struct stack stack;
+    uint32_t *nodes;       /* per frame of the stack: its node in the batch being filled */
+    uint32_t node_count;   /* nodes that are valid for the frames of the last emitted stack */
+    uint32_t batch_thread; /* index in the batch being filled, BATCH_FULL while not registered */
+
+    uint64_t last_ns; /* CLOCK_MONOTONIC of its last sample, or of when it was found */
+    uint64_t left_ns; /* wall time below a microsecond, not yet written */
+    struct thread_account *account; /* CPU mode; owned */
+};
+
+struct thread_table {
+    struct thread_record **records;
+    uint32_t count, capacity;
+    uint64_t found; /* thread states found so far, ended ones included */
+};
+
+/* What owns `account`; the table frees it with the record. */
+struct thread_account;
+typedef void thread_account_free(struct thread_account *account);
+
+void thread_table_init(struct thread_table *table);
+void thread_table_deinit(struct thread_table *table, thread_account_free *account_free);
+
+/* Brings the table up to date with the target's interpreters and threads: keeps records of thread states
+ * that are still there (the same address and id), frees those that ended, makes new ones. Cold: a read
+ * per interpreter and thread. TORN if the lists change under the scan or make no sense, the table is
+ * then unchanged but for records marked; `changed` says whether anything came or went. */
+STATUS_CHECKED enum status thread_table_scan(struct thread_table *table,
+                                             const struct memory *memory,
+                                             const struct py_layout *layout,
+                                             struct raddr runtime, uint64_t now_ns, bool *changed,
+                                             thread_account_free *account_free);
+
+/* Makes room for `depth` frames in a thread's stack. Cold. */
+STATUS_CHECKED enum status thread_record_reserve(struct thread_record *record, uint32_t depth);
+
+#endif

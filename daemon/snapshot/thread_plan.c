@@ -1,0 +1,223 @@
+/* HOT: no allocation, lock, log or system call, except in thread_plan_learn, which is cold. */
+#include "daemon/snapshot/thread_plan.h"
+
+#include <stdlib.h>
+
+enum {
+    CHUNK_SLACK = 512,         /* bytes read beyond the top: a frame may be pushed meanwhile */
+    CHUNK_STEP = 256,          /* lengths are multiples of it, so that they seldom change */
+    CHUNK_BYTES_MAX = 8 << 20, /* a larger chunk than any frame needs is a lie */
+    MERGE_GAP = 8192,          /* outside frames so close are read as one span */
+};
+
+void thread_plan_init(struct thread_plan *plan, struct raddr state) {
+    *plan = (struct thread_plan){.state = state, .changed = true};
+}
+
+void thread_plan_deinit(struct thread_plan *plan) {
+    free(plan->chunks);
+    free(plan->chunk_extents);
+    *plan = (struct thread_plan){.chunks = NULL};
+}
+
+static enum status chunks_reserve(struct thread_plan *plan, uint32_t count) {
+    if (count <= plan->chunk_capacity) {
+        return STATUS_OK;
+    }
+    uint32_t capacity = plan->chunk_capacity == 0 ? 4 : plan->chunk_capacity * 2;
+    struct plan_chunk *chunks = realloc(plan->chunks, capacity * sizeof *chunks);
+    if (chunks == NULL) {
+        return STATUS_NOMEM;
+    }
+    plan->chunks = chunks;
+    struct extent *extents = realloc(plan->chunk_extents, capacity * sizeof *extents);
+    if (extents == NULL) {
+        return STATUS_NOMEM;
+    }
+    plan->chunk_extents = extents;
+    plan->chunk_capacity = capacity;
+    return STATUS_OK;
+}
+
+/* Bytes to read of a chunk of which `used` bytes are in use. */
+static uint32_t chunk_length(uint32_t size, uint64_t used) {
+    uint64_t length = (used + CHUNK_SLACK + CHUNK_STEP - 1) / CHUNK_STEP * CHUNK_STEP;
+    return length < size ? (uint32_t)length : size;
+}
+
+/* Bytes in use of the last chunk, by the thread state's datastack_top. */
+static uint64_t chunk_used(const struct plan_chunk *chunk, uint64_t top) {
+    return top >= chunk->address && top - chunk->address <= chunk->size ? top - chunk->address : 0;
+}
+
+enum status thread_plan_learn(struct thread_plan *plan, const struct memory *memory,
+                              const struct py_layout *layout) {
+    const unsigned w = layout->word_size;
+    uint64_t address = 0;
+    uint64_t top = 0;
+    enum status status = memory_read_word(
+        memory, raddr_add(plan->state, layout->thread.datastack_chunk), &address);
+    if (status == STATUS_OK) {
+        status =
+            memory_read_word(memory, raddr_add(plan->state, layout->thread.datastack_top), &top);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    plan->changed = true;
+    plan->chunk_count = 0;
+    for (uint64_t next = address; next != 0;) {
+        uint8_t header[4 * sizeof(uint64_t)];
+        if (plan->chunk_count == PLAN_CHUNKS_MAX) {
+            return STATUS_TORN;
+        }
+        status = chunks_reserve(plan, plan->chunk_count + 1);
+        if (status == STATUS_OK) {
+            status = memory_read(memory, raddr_make(next), header, layout->chunk.data);
+        }
+        if (status != STATUS_OK) {
+            plan->chunk_count = 0;
+            return status;
+        }
+        uint64_t size = image_word(header + layout->chunk.size, w);
+        uint64_t used = layout->chunk.data + image_word(header + layout->chunk.top, w) * w;
+        if (size < layout->chunk.data || size > CHUNK_BYTES_MAX || next % w != 0) {
+            plan->chunk_count = 0;
+            return STATUS_TORN;
+        }
+        struct plan_chunk *chunk = &plan->chunks[plan->chunk_count++];
+        *chunk = (struct plan_chunk){.address = next, .size = (uint32_t)size};
+        if (next == address) {
+            chunk->length = chunk_length(chunk->size, chunk_used(chunk, top));
+        } else {
+            chunk->length = used < size ? (uint32_t)used : (uint32_t)size;
+        }
+        next = image_word(header + layout->chunk.previous, w);
+    }
+    /* Found from the newest to the oldest; read the other way round. */
+    for (uint32_t i = 0, j = plan->chunk_count; i + 1 < j; i++, j--) {
+        struct plan_chunk swap = plan->chunks[i];
+        plan->chunks[i] = plan->chunks[j - 1];
+        plan->chunks[j - 1] = swap;
+    }
+    return STATUS_OK;
+}
+
+/* Adds the outside frames, neighbours as one span. */
+static bool outside_add(struct thread_plan *plan, struct picture *picture) {
+    plan->outside_spans = 0;
+    for (uint32_t i = 0; i < plan->outside_count;) {
+        uint64_t start = plan->outside[i].address;
+        uint64_t end = start + plan->outside[i].size;
+        for (i++; i < plan->outside_count && plan->outside[i].address < end + MERGE_GAP; i++) {
+            uint64_t next_end = plan->outside[i].address + plan->outside[i].size;
+            end = next_end > end ? next_end : end;
+        }
+        if (picture_add(picture, raddr_make(start), (uint32_t)(end - start)) == PICTURE_FULL) {
+            return false;
+        }
+        plan->outside_spans++;
+    }
+    return true;
+}
+
+uint32_t thread_plan_add(struct thread_plan *plan, const struct py_layout *layout,
+                         struct picture *picture) {
+    uint32_t first = picture_add(picture, plan->state, layout->thread.size);
+    if (first == PICTURE_FULL) {
+        return PICTURE_FULL;
+    }
+    for (uint32_t i = 0; i < plan->chunk_count; i++) {
+        if (picture_add(picture, raddr_make(plan->chunks[i].address), plan->chunks[i].length) ==
+            PICTURE_FULL) {
+            return PICTURE_FULL;
+        }
+    }
+    if (!outside_add(plan, picture)) {
+        return PICTURE_FULL;
+    }
+    plan->changed = false;
+    return first;
+}
+
+static struct extent span_extent(const struct picture *picture, uint32_t index) {
+    const struct span *span = &picture->spans[index];
+    return (struct extent){
+        .address = span->address.v,
+        .bytes = picture_span_bytes(picture, index),
+        .size = span->got,
+    };
+}
+
+enum status thread_plan_image(struct thread_plan *plan, const struct py_layout *layout,
+                              const struct picture *picture, uint32_t first_span,
+                              struct thread_image *image) {
+    if (picture->spans[first_span].got < layout->thread.size) {
+        return STATUS_ABSENT;
+    }
+    image->state = picture_span_bytes(picture, first_span);
+    uint32_t span = first_span + 1;
+    for (uint32_t i = 0; i < plan->chunk_count; i++) {
+        plan->chunk_extents[i] = span_extent(picture, span++);
+    }
+    for (uint32_t i = 0; i < plan->outside_spans; i++) {
+        plan->outside_extents[i] = span_extent(picture, span++);
+    }
+    image->chunks = plan->chunk_extents;
+    image->chunk_count = plan->chunk_count;
+    image->outside = plan->outside_extents;
+    image->outside_count = plan->outside_spans;
+    if (layout->frame_model == FRAME_MODEL_HEAP_CHAIN) {
+        return STATUS_OK;
+    }
+    uint64_t last = plan->chunk_count == 0 ? 0 : plan->chunks[plan->chunk_count - 1].address;
+    uint64_t now = image_word(image->state + layout->thread.datastack_chunk, layout->word_size);
+    return last == now ? STATUS_OK : STATUS_TORN;
+}
+
+void thread_plan_want(struct thread_plan *plan, uint64_t address, uint32_t size, uint64_t tick) {
+    uint32_t at = 0;
+    while (at < plan->outside_count && plan->outside[at].address < address) {
+        at++;
+    }
+    if (at < plan->outside_count && plan->outside[at].address == address) {
+        plan->outside[at].last_wanted = tick;
+        return;
+    }
+    if (plan->outside_count == PLAN_OUTSIDE_MAX) {
+        uint32_t oldest = 0;
+        for (uint32_t i = 1; i < plan->outside_count; i++) {
+            if (plan->outside[i].last_wanted < plan->outside[oldest].last_wanted) {
+                oldest = i;
+            }
+        }
+        memmove(&plan->outside[oldest], &plan->outside[oldest + 1],
+                (plan->outside_count - oldest - 1) * sizeof plan->outside[0]);
+        plan->outside_count--;
+        at -= oldest < at ? 1 : 0;
+    }
+    memmove(&plan->outside[at + 1], &plan->outside[at],
+            (plan->outside_count - at) * sizeof plan->outside[0]);
+    plan->outside[at] =
+        (struct plan_outside){.address = address, .size = size, .last_wanted = tick};
+    plan->outside_count++;
+    plan->changed = true;
+}
+
+void thread_plan_fit(struct thread_plan *plan, const struct py_layout *layout,
+                     const struct thread_image *image) {
+    if (plan->chunk_count == 0) {
+        return;
+    }
+    struct plan_chunk *chunk = &plan->chunks[plan->chunk_count - 1];
+    uint64_t top = image_word(image->state + layout->thread.datastack_top, layout->word_size);
+    uint32_t length = chunk_length(chunk->size, chunk_used(chunk, top));
+    if (length > chunk->length) {
+        chunk->length = length;
+        plan->changed = true;
+    } else if (chunk->length - length >= 4 * CHUNK_STEP) {
+        /* Shrink slowly: a stack that breathes would else be too long for every second picture. */
+        chunk->length -= CHUNK_STEP;
+        plan->changed = true;
+    }
+}

@@ -1,0 +1,75 @@
+/* thread_plan: which spans of memory make up the picture of one thread, learned from the last pictures
+ * of it. Owned by the sampler's record of the thread and used by its thread only. HOT where marked.
+ *
+ * Datastack (3.11 on): the thread state, the used part of every chunk, oldest first, then the frames
+ * outside it that were part of the last stacks: generators read after the chunks are the same or a
+ * readable corpse; read before them, some do not exist yet (docs/sampling.md).
+ * Heap chain (to 3.10): the thread state, then the frames of the last stacks, outermost first. */
+#ifndef ECHION_DAEMON_SNAPSHOT_THREAD_PLAN_H
+#define ECHION_DAEMON_SNAPSHOT_THREAD_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/status.h"
+#include "daemon/python/layout.h"
+#include "daemon/snapshot/picture.h"
+#include "daemon/snapshot/thread_image.h"
+#include "daemon/target/memory.h"
+
+enum {
+    PLAN_CHUNKS_MAX = 1024, /* 16 MiB of datastack: some 150,000 frames */
+    PLAN_OUTSIDE_MAX = 16,  /* frames outside the datastack that are read along */
+};
+
+struct plan_chunk {
+    uint64_t address;
+    uint32_t size;   /* bytes that the chunk has */
+    uint32_t length; /* bytes that are read of it */
+};
+
+struct plan_outside {
+    uint64_t address;
+    uint32_t size;
+    uint64_t last_wanted; /* tick */
+};
+
+struct thread_plan {
+    struct raddr state;
+    struct plan_chunk *chunks;
+    struct extent *chunk_extents;
+    uint32_t chunk_count, chunk_capacity;
+    struct plan_outside outside[PLAN_OUTSIDE_MAX]; /* by address */
+    struct extent outside_extents[PLAN_OUTSIDE_MAX];
+    uint32_t outside_count;
+    uint32_t outside_spans; /* fewer than outside_count where neighbours are read as one */
+    bool changed;           /* spans differ from those of the picture that was planned last */
+};
+
+void thread_plan_init(struct thread_plan *plan, struct raddr state);
+void thread_plan_deinit(struct thread_plan *plan);
+
+/* Reads the chain of datastack chunks anew. Cold: one read per chunk. TORN if the chain changes under
+ * the reading or makes no sense. */
+STATUS_CHECKED enum status thread_plan_learn(struct thread_plan *plan, const struct memory *memory,
+                                             const struct py_layout *layout);
+
+/* HOT. Adds the plan's spans to a picture; the index of the first, or PICTURE_FULL. */
+uint32_t thread_plan_add(struct thread_plan *plan, const struct py_layout *layout,
+                         struct picture *picture);
+
+/* HOT. Points `image` at what a picture holds of the thread. ABSENT if the thread state could not be
+ * read; TORN if the thread has other chunks by now than the plan knows (learn them). */
+STATUS_CHECKED enum status thread_plan_image(struct thread_plan *plan,
+                                             const struct py_layout *layout,
+                                             const struct picture *picture, uint32_t first_span,
+                                             struct thread_image *image);
+
+/* HOT. Reads `size` bytes at `address` along from the next picture on, as an outside frame. */
+void thread_plan_want(struct thread_plan *plan, uint64_t address, uint32_t size, uint64_t tick);
+
+/* HOT. Fits the length that is read of the last chunk to what the image says is in use. */
+void thread_plan_fit(struct thread_plan *plan, const struct py_layout *layout,
+                     const struct thread_image *image);
+
+#endif
