@@ -10,5 +10,7 @@ extern const struct opcode_table opcode_table_310;
 extern const struct opcode_table opcode_table_311;
 extern const struct opcode_table opcode_table_312;
 extern const struct opcode_table opcode_table_313;
+extern const struct opcode_table opcode_table_314;
+extern const struct opcode_table opcode_table_315;
 
 #endif

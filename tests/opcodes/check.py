@@ -3,7 +3,8 @@
 
     check.py PRINT_TOOL [PYTHON...]     compare; PRINT_TOOL is the built opcodes_print. Without PYTHON,
                                         every interpreter that the integration tests know
-    check.py --print PYTHON             the file opcodes_3XX.c for this interpreter, on standard output
+    check.py --print COMMAND...         the file opcodes_3XX.c for the interpreter that COMMAND starts, on
+                                        standard output
 
 Numbers, families and cache lengths come from the interpreter's own modules (and headers, where installed);
 flags from classes.py. Every minor that the tool has a table for and no interpreter was found for is named.
@@ -91,8 +92,8 @@ def check(tool, commands):
 
 
 def main(arguments):
-    if len(arguments) == 2 and arguments[0] == "--print":
-        print_table(instructions_of([arguments[1]]))
+    if len(arguments) > 1 and arguments[0] == "--print":
+        print_table(instructions_of(arguments[1:]))
         return 0
     if not arguments:
         print(__doc__, file=sys.stderr)
