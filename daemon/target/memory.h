@@ -1,8 +1,16 @@
-/* memory: the one door through which target memory is read. A plain value; any thread may read through
- * its own copy. HOT: no allocation, lock or log; one system call per function call.
+/* memory: the one door through which a target's memory is read. HOT: each call is one
+ * process_vm_readv; no function here allocates, locks, logs or makes another system call.
  *
- * A read can block without end (userfaultfd, FUSE, a stuck mmap lock) and cannot be interrupted from
- * this process: whoever reads on a thread that must not hang lets another thread watch it. */
+ * A plain value that owns nothing; any number of threads may read through it. Reading never stops
+ * or changes the target. Addresses and lengths may come from the target itself: a wrong one is
+ * STATUS_TORN, never a fault.
+ *
+ * A read can BLOCK FOR EVER: on a page that a userfaultfd or FUSE server does not deliver, or
+ * behind a stuck mmap lock. Only a fatal signal ends it, so a reader that must not hang notes when
+ * it began, and another thread watches that (sampler_read_since).
+ *
+ * Status of every function: TORN where memory is not mapped (any more) or the address is absurd,
+ * GONE when the process has no memory (any more), DENIED when the kernel forbids it, NOMEM, SYS. */
 #ifndef ECHION_DAEMON_TARGET_MEMORY_H
 #define ECHION_DAEMON_TARGET_MEMORY_H
 
@@ -15,29 +23,30 @@
 #include "common/status.h"
 
 struct memory {
-    pid_t pid;          /* any live thread of the process will do */
+    pid_t pid;          /* in our PID namespace; any live thread of the process will do */
     unsigned word_size; /* bytes in a pointer of the target: 4 or 8 */
 };
 
-/* Copies all of `size` bytes at `address` to `out`, or fails: GONE when the process has no memory (any
- * more), TORN when part of the range is not mapped, DENIED when the kernel refuses. On failure `out`
- * may have been written. */
+/* All `size` bytes or none: on failure what stands in `out` means nothing. A size of 0 is OK. */
 STATUS_CHECKED enum status memory_read(const struct memory *memory, struct raddr address, void *out,
                                        size_t size);
 
-/* Copies `count` (at most IOV_MAX) spans, one behind another, to `out`, which has room for all of them,
- * in one process_vm_readv. `*got` is the number of bytes copied, fewer where a span is not mapped; TORN
- * when that is none at all. Statuses as above. */
+/* HOT. Copies `count` (at most IOV_MAX) spans of the target's memory, in their order, one behind
+ * the other into `out`, which has room for all of them, by a single process_vm_readv. OK with
+ * `*got`, the bytes copied, less than the sum where a span is not mapped: what stands before that
+ * place is there, nothing behind it. TORN, `*got` untouched, when not even the first byte could be
+ * had. An iov_base is a remote address in pointer's clothes, as the system call wants it. */
 STATUS_CHECKED enum status memory_read_batch(const struct memory *memory, void *out,
                                              const struct iovec *remote, unsigned count,
                                              size_t *got);
 
-/* Reads a word of the target, zero-extended. */
+/* One pointer of the target's width, zero-extended. `*out` is untouched on failure. */
 STATUS_CHECKED enum status memory_read_word(const struct memory *memory, struct raddr address,
                                             uint64_t *out);
 
-/* Reads a NUL-terminated string of fewer than `size` bytes into `out`; CORRUPT when it is longer. */
+/* A C string with its NUL; `capacity` at least 1. CORRUPT when there is no NUL within `capacity`
+ * bytes, TORN when memory ends before one; `out` is an empty string on failure. */
 STATUS_CHECKED enum status memory_read_string(const struct memory *memory, struct raddr address,
-                                              char *out, size_t size);
+                                              char *out, size_t capacity);
 
 #endif
