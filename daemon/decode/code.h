@@ -27,6 +27,7 @@ struct code_identity {
 
 struct code {
     uint64_t serial; /* unique in its cache, never used again */
+    uint64_t bytes;  /* that it takes, all it points to included */
     struct raddr address;
     struct code_identity identity;
     const char *file;     /* co_filename: UTF-8, cleaned for output, never NULL */

@@ -15,6 +15,7 @@ struct walk {
     const struct thread_image *image;
     struct stack *stack;
     struct walk_result result; /* anything but WALK_DONE ends the walk */
+    uint64_t now_ns;
     bool patient;
     bool prefix_same; /* all frames so far equal those of the last walk */
     uint64_t current_frame; /* what the thread state named when the picture began; 0 if unknown */
@@ -67,7 +68,7 @@ static bool frame_resolve(struct walk *walk, struct frame *frame) {
         return false;
     }
     struct code_entry *entry = code_cache_find(walk->codes, h->executable);
-    if (entry == NULL) {
+    if (entry == NULL || entry->believed_until_ns < walk->now_ns) {
         return walk_stop(walk, WALK_NEED_CODE, h->executable);
     }
     const struct code *code = entry->code;
@@ -309,13 +310,15 @@ static void walk_chunk(struct walk *walk, const struct extent *chunk, uint64_t a
 }
 
 struct walk_result frame_walk(const struct py_layout *layout, struct code_cache *codes,
-                              const struct thread_image *image, bool patient, struct stack *stack) {
+                              const struct thread_image *image, uint64_t now_ns,
+                              bool patient, struct stack *stack) {
     struct walk walk = {
         .layout = layout,
         .codes = codes,
         .image = image,
         .stack = stack,
         .result = {.outcome = WALK_DONE, .need = 0},
+        .now_ns = now_ns,
         .patient = patient,
         .prefix_same = true,
         .current_frame = 0,

@@ -11,9 +11,10 @@
 #include "daemon/snapshot/thread_image.h"
 #include "daemon/python/layout.h"
 
-/* Walks `image` into `stack`. On anything but WALK_DONE the stack holds nothing of use, but may be
- * walked into again. `patience` false: what the picture does not hold is done without. */
+/* Walks `image` into `stack`. Codes that are not believed any more at `now_ns` are asked for again. On anything but WALK_DONE the stack holds nothing of use, but may be
+ * walked into again. `patient` false: what the picture does not hold is done without. */
 struct walk_result frame_walk(const struct py_layout *layout, struct code_cache *codes,
-                              const struct thread_image *image, bool patient, struct stack *stack);
+                              const struct thread_image *image, uint64_t now_ns,
+                              bool patient, struct stack *stack);
 
 #endif

@@ -1,11 +1,13 @@
 /* layout: where the fields of CPython's structs are, and how one CPython minor behaves, as data.
  *
- * A plain value. One const row per minor and word size stands in rows*.c; from 3.13 on a copy is filled
- * per target from its own _Py_DebugOffsets. A row is owned by whoever holds the copy and never changes
- * while a session runs, so any thread may read it. Read by hot code.
+ * A plain value. One const row per minor and word size stands in rows*.c; from 3.13 on a copy is
+ * filled per target from its own _Py_DebugOffsets (debug_offsets.h). A row is owned by whoever
+ * holds the copy and never changes while a session runs, so any thread may read it. Read by hot
+ * code.
  *
- * Offsets are bytes from the start of the struct named by the member. LAYOUT_ABSENT says that this minor
- * has no such field. A difference of behaviour between minors is a field here, not an #if elsewhere. */
+ * Offsets are bytes from the start of the struct named by the member. LAYOUT_ABSENT says that this
+ * minor has no such field. A difference of behaviour between minors is a field here, not an #if
+ * elsewhere. */
 #ifndef ECHION_DAEMON_PYTHON_LAYOUT_H
 #define ECHION_DAEMON_PYTHON_LAYOUT_H
 
@@ -18,7 +20,7 @@
 enum frame_model {
     FRAME_MODEL_HEAP_CHAIN,      /* to 3.10: PyFrameObject on the heap, linked by f_back */
     FRAME_MODEL_STACKTOP,        /* 3.11-3.13: datastack; stacktop is -1 while a frame executes */
-    FRAME_MODEL_EXECUTABLE_NULL, /* 3.14 on: datastack; f_executable is cleared when a frame is popped */
+    FRAME_MODEL_EXECUTABLE_NULL, /* 3.14 on: datastack; a popped frame's f_executable is cleared */
 };
 
 enum line_format {
@@ -35,28 +37,32 @@ struct py_layout {
     enum frame_model frame_model;
     enum line_format line_format;
     /* The instruction field of a frame holds: */
-    bool instr_is_index; /* to 3.10: an index (f_lasti), not an address */
-    uint8_t instr_scale; /* bytes per unit of that index: 1 to 3.9, 2 in 3.10; 2 from 3.11 on (code unit) */
-    bool instr_is_prev;  /* 3.11, 3.12: prev_instr, the unit before the next instruction */
-    uint8_t tag_mask;    /* bits of a _PyStackRef that are not part of the pointer: 0 to 3.13 */
+    bool instr_is_index;    /* to 3.10: an index (f_lasti), not an address */
+    uint8_t instr_scale;    /* bytes per unit of that index: 1 to 3.9, 2 from 3.10 on (code unit) */
+    bool instr_is_prev;     /* 3.11, 3.12: prev_instr, the unit before the next instruction */
+    uint8_t tag_mask;       /* bits of a _PyStackRef that are not part of the pointer: 0 to 3.13 */
     int8_t owner_generator; /* FRAME_OWNED_BY_GENERATOR; 1 from 3.11 on, -1 before */
-    int8_t owner_cstack;    /* FRAME_OWNED_BY_CSTACK / _INTERPRETER: an entry frame on the C stack; -1 if none */
+    int8_t owner_cstack; /* FRAME_OWNED_BY_CSTACK, _INTERPRETER: an entry frame, which lies on the C
+                          * stack; -1 if none (to 3.11) */
+    uint8_t resume_slot; /* 3.12 on: words from stacktop or stackpointer down to the generator that a frame
+                            suspended in FOR_ITER or SEND resumes; 0 where none is kept there */
     int8_t frame_executing; /* gi_frame_state or f_state value that says "running" */
 
     struct {
         uint32_t interpreters_head;
         uint32_t finalizing; /* PyThreadState * or NULL */
         uint32_t initialized;
-        uint32_t size; /* sizeof(_PyRuntimeState), or LAYOUT_ABSENT where it varies between patches */
+        uint32_t size; /* sizeof(_PyRuntimeState); LAYOUT_ABSENT where patches differ */
     } runtime;
 
     struct {
         uint32_t next;
         uint32_t id; /* int64_t */
         uint32_t threads_head;
-        uint32_t modules; /* interp->modules, from 3.12 interp->imports.modules: the sys.modules dict */
-        uint32_t jit;     /* bool: machine code is being generated; LAYOUT_ABSENT without such a field */
-        uint32_t size;    /* bytes to read to have all of the above */
+        uint32_t modules; /* the sys.modules dict: modules, from 3.12 on imports.modules */
+        uint32_t jit;  /* bool: machine code may be generated. LAYOUT_ABSENT where there is no such
+                        * field, or nothing tells its place in this patch release. Behind `size`. */
+        uint32_t size; /* bytes to read to have all of the above but jit */
     } interpreter;
 
     struct {
@@ -71,7 +77,8 @@ struct py_layout {
         uint32_t datastack_chunk;
         uint32_t datastack_top;
         uint32_t datastack_limit;
-        uint32_t size; /* bytes to read to have all of the above */
+        uint32_t executor; /* current_executor, from 3.14 on: not NULL while the JIT's code runs */
+        uint32_t size;     /* bytes to read to have all of the above */
     } thread;
 
     struct {
@@ -96,14 +103,14 @@ struct py_layout {
         uint32_t return_offset;
         uint32_t owner;
         uint32_t localsplus; /* also FRAME_SPECIALS_SIZE in bytes */
-    } iframe; /* _PyInterpreterFrame, from 3.11 on */
+    } iframe;                /* _PyInterpreterFrame, from 3.11 on */
 
     struct {
         uint32_t back;
         uint32_t code;
-        uint32_t lasti;  /* int */
-        uint32_t state;  /* char: f_executing (3.8, 3.9) or f_state (3.10) */
-        uint32_t gen;    /* borrowed generator or NULL */
+        uint32_t lasti; /* int */
+        uint32_t state; /* char: f_executing (3.8, 3.9) or f_state (3.10) */
+        uint32_t gen;   /* borrowed generator or NULL */
         uint32_t localsplus;
     } frame; /* PyFrameObject, to 3.10 */
 
@@ -119,7 +126,7 @@ struct py_layout {
         uint32_t name;
         uint32_t qualname;  /* from 3.11 on */
         uint32_t linetable; /* co_lnotab to 3.9 */
-        uint32_t bytecode;  /* to 3.10: co_code, a bytes object; from 3.11 on the code units themselves */
+        uint32_t bytecode;  /* to 3.10 co_code, a bytes object; from 3.11 on the units themselves */
         uint32_t ob_size;   /* from 3.11 on: number of code units (Py_SIZE) */
         uint32_t zombieframe; /* to 3.10 */
     } code;
@@ -133,7 +140,7 @@ struct py_layout {
         uint32_t frame;       /* gi_frame, PyFrameObject *, to 3.10 */
         uint32_t iframe;      /* gi_iframe, inside the object, from 3.11 on */
         uint32_t frame_state; /* gi_frame_state, char, from 3.11 on */
-    } generator; /* the same for coroutines and async generators */
+    } generator;              /* the same for coroutines and async generators */
 
     struct {
         uint32_t ob_type;
@@ -149,8 +156,8 @@ struct py_layout {
     } type;
 
     struct {
-        uint32_t state;  /* 32 bits: interned, kind, compact, ascii */
-        uint32_t length; /* code points */
+        uint32_t state;        /* 32 bits: interned, kind, compact, ascii */
+        uint32_t length;       /* code points */
         uint32_t ascii_data;   /* sizeof(PyASCIIObject) */
         uint32_t compact_data; /* sizeof(PyCompactUnicodeObject) */
         uint32_t data_any;     /* PyUnicodeObject.data, for strings that are not compact */
@@ -171,7 +178,7 @@ struct py_layout {
     } dict;
 
     struct {
-        uint32_t log2_size;        /* uint8_t; to 3.10 dk_size, a Py_ssize_t, stands there instead */
+        uint32_t log2_size; /* uint8_t; to 3.10 dk_size, a Py_ssize_t, stands there instead */
         uint32_t log2_index_bytes; /* uint8_t, from 3.11 on */
         uint32_t kind;             /* uint8_t, from 3.11 on: 0 general, 1 all str, 2 split */
         uint32_t nentries;         /* Py_ssize_t */
@@ -186,18 +193,19 @@ struct py_layout {
     struct {
         uint32_t ob_size_or_tag; /* ob_size to 3.11, lv_tag from 3.12 on */
         uint32_t digits;
-        bool has_tag; /* 3.12 on: the low three bits of lv_tag are flags, the rest the number of digits */
+        bool has_tag;       /* 3.12 on: lv_tag holds the number of digits << 3, and flags */
         uint8_t digit_bits; /* 30 in a uint32_t, or 15 in a uint16_t: 32-bit builds to 3.10 */
-    } integer; /* PyLongObject */
+    } integer;              /* PyLongObject */
 
     /* Where an instance keeps its attributes:
      * to 3.10 a dict at tp_dictoffset; 3.11: PyDictValues * at -4 words and dict * at -3 words;
-     * 3.12: one tagged word at -3 words (low bit set: values); 3.13 on: dict * at -3 words, and inline
-     * values after the object when Py_TPFLAGS_INLINE_VALUES. */
+     * 3.12: one word at -3 words, a dict * or (low bit set) one less than a PyDictValues *;
+     * 3.13 on: dict * at -3 words, and inline values after the object when
+     * Py_TPFLAGS_INLINE_VALUES. */
     struct {
         int32_t dict_words;   /* pre-header dict pointer, in words from the object; 0 if none */
         int32_t values_words; /* pre-header values pointer, in words; 0 if none */
-        bool values_tagged;   /* 3.12: the dict word holds values + 1 when its low bit is set */
+        bool values_tagged;   /* 3.12: the dict word is values - 1 when its low bit is set */
         bool values_inline;   /* 3.13 on: the values follow the object at tp_basicsize */
         uint32_t values_data; /* offset of PyDictValues.values[0] */
     } managed_dict;

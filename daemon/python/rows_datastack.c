@@ -1,14 +1,26 @@
 /* The rows of CPython 3.11 to 3.13: frames lie in the thread's datastack chunks, and a stacktop of
- * -1 tells an executing one. */
+ * -1 tells an executing one.
+ *
+ * Measured in the headers of 3.11.2 and 3.11.7, 3.12.1 and 3.12.3, 3.13.0, 3.13.5, 3.13.7 and
+ * 3.13.18: no member below moves within a minor (3.13.18 appends datastack_cached_chunk to
+ * PyThreadState). For 3.13 the target's own table has the last word all the same (debug_offsets.h).
+ *
+ * Include/internal/pycore_frame.h: FRAME_EXECUTING is 0 in all three, FRAME_COMPLETED 1,
+ * FRAME_CLEARED 4; FRAME_CREATED and FRAME_SUSPENDED are -2 and -1, from 3.13 -3 and -2, and
+ * SUSPENDED_YIELD_FROM -1. Include/internal/pycore_dict.h: dk_kind is 0 general (entries of hash,
+ * key, value), 1 unicode, 2 split (both of key, value). */
 #include "daemon/python/rows.h"
 
 /* clang-format off: one struct of CPython a line reads better than one member a line. */
 const struct py_layout rows_datastack[ROWS_DATASTACK_COUNT] = {
+    /* Owners: thread 0, generator 1, frame object 2. Instances (pycore_object.h,
+     * _PyObject_ValuesPointer): Py_TPFLAGS_MANAGED_DICT (1 << 4), PyDictValues * four words before
+     * the object, dict * three. */
     {
         .major = 3, .minor = 11, .word_size = 8, .frame_model = FRAME_MODEL_STACKTOP,
         .line_format = LINE_FORMAT_PEP657, .instr_is_index = false, .instr_scale = 2,
         .instr_is_prev = true, .tag_mask = 0, .owner_generator = 1, .owner_cstack = -1,
-        .frame_executing = 0,
+        .frame_executing = 0, .resume_slot = 0,
         .runtime = {.interpreters_head = 40, .finalizing = 24, .initialized = 16,
                     .size = LAYOUT_ABSENT},
         .interpreter = {.next = 0, .id = 48, .threads_head = 16, .modules = 888,
@@ -16,7 +28,7 @@ const struct py_layout rows_datastack[ROWS_DATASTACK_COUNT] = {
         .thread = {.next = 8, .interp = 16, .id = 240, .thread_id = 152, .native_thread_id = 160,
                    .frame = LAYOUT_ABSENT, .cframe = 56, .current_frame = LAYOUT_ABSENT,
                    .datastack_chunk = 296, .datastack_top = 304, .datastack_limit = 312,
-                   .size = 320},
+                   .executor = LAYOUT_ABSENT, .size = 320},
         .cframe = {.current_frame = 8},
         .chunk = {.previous = 0, .size = 8, .top = 16, .data = 24},
         .iframe = {.executable = 32, .func = 0, .previous = 48, .instr = 56, .stacktop = 64,
@@ -48,7 +60,7 @@ const struct py_layout rows_datastack[ROWS_DATASTACK_COUNT] = {
         .major = 3, .minor = 11, .word_size = 4, .frame_model = FRAME_MODEL_STACKTOP,
         .line_format = LINE_FORMAT_PEP657, .instr_is_index = false, .instr_scale = 2,
         .instr_is_prev = true, .tag_mask = 0, .owner_generator = 1, .owner_cstack = -1,
-        .frame_executing = 0,
+        .frame_executing = 0, .resume_slot = 0,
         .runtime = {.interpreters_head = 28, .finalizing = 20, .initialized = 16,
                     .size = LAYOUT_ABSENT},
         .interpreter = {.next = 0, .id = 28, .threads_head = 12, .modules = 492,
@@ -56,7 +68,7 @@ const struct py_layout rows_datastack[ROWS_DATASTACK_COUNT] = {
         .thread = {.next = 4, .interp = 8, .id = 136, .thread_id = 88, .native_thread_id = 92,
                    .frame = LAYOUT_ABSENT, .cframe = 40, .current_frame = LAYOUT_ABSENT,
                    .datastack_chunk = 172, .datastack_top = 176, .datastack_limit = 180,
-                   .size = 184},
+                   .executor = LAYOUT_ABSENT, .size = 184},
         .cframe = {.current_frame = 4},
         .chunk = {.previous = 0, .size = 4, .top = 8, .data = 12},
         .iframe = {.executable = 16, .func = 0, .previous = 24, .instr = 28, .stacktop = 32,
@@ -84,11 +96,16 @@ const struct py_layout rows_datastack[ROWS_DATASTACK_COUNT] = {
         .managed_dict = {.dict_words = -3, .values_words = -4, .values_tagged = false,
                          .values_inline = false, .values_data = 0},
     },
+    /* Owners: FRAME_OWNED_BY_CSTACK, 3, is new: the entry frame of each _PyEval_EvalFrameDefault.
+     * Instances (pycore_object.h, PyDictOrValues): one word three before the object, PyDictValues *
+     * - 1 or a dict *. PyASCIIObject and PyCompactUnicodeObject have lost wstr; lv_tag
+     * (cpython/longintrepr.h) holds the number of digits << 3, sign 0 positive, 1 zero, 2 negative
+     * in the low two bits. */
     {
         .major = 3, .minor = 12, .word_size = 8, .frame_model = FRAME_MODEL_STACKTOP,
         .line_format = LINE_FORMAT_PEP657, .instr_is_index = false, .instr_scale = 2,
         .instr_is_prev = true, .tag_mask = 0, .owner_generator = 1, .owner_cstack = 3,
-        .frame_executing = 0,
+        .frame_executing = 0, .resume_slot = 1,
         .runtime = {.interpreters_head = 40, .finalizing = 24, .initialized = 16,
                     .size = LAYOUT_ABSENT},
         .interpreter = {.next = 0, .id = 8, .threads_head = 72, .modules = 944,
@@ -96,7 +113,7 @@ const struct py_layout rows_datastack[ROWS_DATASTACK_COUNT] = {
         .thread = {.next = 8, .interp = 16, .id = 224, .thread_id = 136, .native_thread_id = 144,
                    .frame = LAYOUT_ABSENT, .cframe = 56, .current_frame = LAYOUT_ABSENT,
                    .datastack_chunk = 232, .datastack_top = 240, .datastack_limit = 248,
-                   .size = 256},
+                   .executor = LAYOUT_ABSENT, .size = 256},
         .cframe = {.current_frame = 0},
         .chunk = {.previous = 0, .size = 8, .top = 16, .data = 24},
         .iframe = {.executable = 0, .func = 16, .previous = 8, .instr = 56, .stacktop = 64,
@@ -128,7 +145,7 @@ const struct py_layout rows_datastack[ROWS_DATASTACK_COUNT] = {
         .major = 3, .minor = 12, .word_size = 4, .frame_model = FRAME_MODEL_STACKTOP,
         .line_format = LINE_FORMAT_PEP657, .instr_is_index = false, .instr_scale = 2,
         .instr_is_prev = true, .tag_mask = 0, .owner_generator = 1, .owner_cstack = 3,
-        .frame_executing = 0,
+        .frame_executing = 0, .resume_slot = 1,
         .runtime = {.interpreters_head = 28, .finalizing = 20, .initialized = 16,
                     .size = LAYOUT_ABSENT},
         .interpreter = {.next = 0, .id = 4, .threads_head = 60, .modules = 532,
@@ -136,7 +153,7 @@ const struct py_layout rows_datastack[ROWS_DATASTACK_COUNT] = {
         .thread = {.next = 4, .interp = 8, .id = 128, .thread_id = 80, .native_thread_id = 84,
                    .frame = LAYOUT_ABSENT, .cframe = 40, .current_frame = LAYOUT_ABSENT,
                    .datastack_chunk = 136, .datastack_top = 140, .datastack_limit = 144,
-                   .size = 148},
+                   .executor = LAYOUT_ABSENT, .size = 148},
         .cframe = {.current_frame = 0},
         .chunk = {.previous = 0, .size = 4, .top = 8, .data = 12},
         .iframe = {.executable = 0, .func = 8, .previous = 4, .instr = 28, .stacktop = 32,
@@ -164,11 +181,15 @@ const struct py_layout rows_datastack[ROWS_DATASTACK_COUNT] = {
         .managed_dict = {.dict_words = -3, .values_words = 0, .values_tagged = true,
                          .values_inline = false, .values_data = 0},
     },
+    /* f_executable need not be a code object. Instances: a dict * three words before the object,
+     * and with Py_TPFLAGS_INLINE_VALUES (1 << 2) a PyDictValues at tp_basicsize: bytes capacity,
+     * size, embedded, valid, then the values (pycore_dict.h, pycore_object.h); `valid` 0: only the
+     * dict counts. */
     {
         .major = 3, .minor = 13, .word_size = 8, .frame_model = FRAME_MODEL_STACKTOP,
         .line_format = LINE_FORMAT_PEP657, .instr_is_index = false, .instr_scale = 2,
         .instr_is_prev = false, .tag_mask = 0, .owner_generator = 1, .owner_cstack = 3,
-        .frame_executing = 0,
+        .frame_executing = 0, .resume_slot = 1,
         .runtime = {.interpreters_head = 632, .finalizing = 608, .initialized = 600,
                     .size = LAYOUT_ABSENT},
         .interpreter = {.next = 7264, .id = 7272, .threads_head = 7344, .modules = 7656,
@@ -176,7 +197,7 @@ const struct py_layout rows_datastack[ROWS_DATASTACK_COUNT] = {
         .thread = {.next = 8, .interp = 16, .id = 224, .thread_id = 152, .native_thread_id = 160,
                    .frame = LAYOUT_ABSENT, .cframe = LAYOUT_ABSENT, .current_frame = 72,
                    .datastack_chunk = 232, .datastack_top = 240, .datastack_limit = 248,
-                   .size = 256},
+                   .executor = LAYOUT_ABSENT, .size = 256},
         .cframe = {.current_frame = LAYOUT_ABSENT},
         .chunk = {.previous = 0, .size = 8, .top = 16, .data = 24},
         .iframe = {.executable = 0, .func = 16, .previous = 8, .instr = 56, .stacktop = 64,
@@ -208,7 +229,7 @@ const struct py_layout rows_datastack[ROWS_DATASTACK_COUNT] = {
         .major = 3, .minor = 13, .word_size = 4, .frame_model = FRAME_MODEL_STACKTOP,
         .line_format = LINE_FORMAT_PEP657, .instr_is_index = false, .instr_scale = 2,
         .instr_is_prev = false, .tag_mask = 0, .owner_generator = 1, .owner_cstack = 3,
-        .frame_executing = 0,
+        .frame_executing = 0, .resume_slot = 1,
         .runtime = {.interpreters_head = 616, .finalizing = 604, .initialized = 600,
                     .size = LAYOUT_ABSENT},
         .interpreter = {.next = 3644, .id = 3648, .threads_head = 3700, .modules = 3876,
@@ -216,7 +237,7 @@ const struct py_layout rows_datastack[ROWS_DATASTACK_COUNT] = {
         .thread = {.next = 4, .interp = 8, .id = 132, .thread_id = 92, .native_thread_id = 96,
                    .frame = LAYOUT_ABSENT, .cframe = LAYOUT_ABSENT, .current_frame = 52,
                    .datastack_chunk = 140, .datastack_top = 144, .datastack_limit = 148,
-                   .size = 152},
+                   .executor = LAYOUT_ABSENT, .size = 152},
         .cframe = {.current_frame = LAYOUT_ABSENT},
         .chunk = {.previous = 0, .size = 4, .top = 8, .data = 12},
         .iframe = {.executable = 0, .func = 8, .previous = 4, .instr = 28, .stacktop = 32,

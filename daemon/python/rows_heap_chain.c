@@ -1,13 +1,22 @@
-/* The rows of CPython 3.8 to 3.10: frames are PyFrameObjects on the heap, linked by f_back. */
+/* The rows of CPython 3.8 to 3.10: frames are PyFrameObjects on the heap, linked by f_back.
+ *
+ * Measured in the headers of 3.8.2 and 3.8.18, 3.9.2, 3.9.5 and 3.9.18, 3.10.4 and 3.10.13: no
+ * member below moves within a minor. What changes between patches stands behind them
+ * (int_max_str_digits at the end of PyInterpreterState, 3.8.14, 3.9.14 and 3.10.7).
+ *
+ * PyDictKeysObject (Objects/dict-common.h) has no log2 and no kind yet: dk_size is a Py_ssize_t,
+ * the entries are always hash, key, value, and a key table is split where ma_values is not NULL. */
 #include "daemon/python/rows.h"
 
 /* clang-format off: one struct of CPython a line reads better than one member a line. */
 const struct py_layout rows_heap_chain[ROWS_HEAP_CHAIN_COUNT] = {
+    /* Include/frameobject.h, 3.8: f_executing is 1 while the frame runs, and in a suspended caller.
+     * */
     {
         .major = 3, .minor = 8, .word_size = 8, .frame_model = FRAME_MODEL_HEAP_CHAIN,
         .line_format = LINE_FORMAT_LNOTAB, .instr_is_index = true, .instr_scale = 1,
         .instr_is_prev = false, .tag_mask = 0, .owner_generator = -1, .owner_cstack = -1,
-        .frame_executing = 1,
+        .frame_executing = 1, .resume_slot = 0,
         .runtime = {.interpreters_head = 32, .finalizing = 16, .initialized = 12, .size = 1464},
         .interpreter = {.next = 0, .id = 16, .threads_head = 8, .modules = 56,
                         .jit = LAYOUT_ABSENT, .size = 64},
@@ -15,7 +24,7 @@ const struct py_layout rows_heap_chain[ROWS_HEAP_CHAIN_COUNT] = {
                    .native_thread_id = LAYOUT_ABSENT, .frame = 24, .cframe = LAYOUT_ABSENT,
                    .current_frame = LAYOUT_ABSENT, .datastack_chunk = LAYOUT_ABSENT,
                    .datastack_top = LAYOUT_ABSENT, .datastack_limit = LAYOUT_ABSENT,
-                   .size = 264},
+                   .executor = LAYOUT_ABSENT, .size = 264},
         .cframe = {.current_frame = LAYOUT_ABSENT},
         .chunk = {.previous = LAYOUT_ABSENT, .size = LAYOUT_ABSENT, .top = LAYOUT_ABSENT,
                   .data = LAYOUT_ABSENT},
@@ -51,7 +60,7 @@ const struct py_layout rows_heap_chain[ROWS_HEAP_CHAIN_COUNT] = {
         .major = 3, .minor = 8, .word_size = 4, .frame_model = FRAME_MODEL_HEAP_CHAIN,
         .line_format = LINE_FORMAT_LNOTAB, .instr_is_index = true, .instr_scale = 1,
         .instr_is_prev = false, .tag_mask = 0, .owner_generator = -1, .owner_cstack = -1,
-        .frame_executing = 1,
+        .frame_executing = 1, .resume_slot = 0,
         .runtime = {.interpreters_head = 24, .finalizing = 16, .initialized = 12, .size = 860},
         .interpreter = {.next = 0, .id = 8, .threads_head = 4, .modules = 36,
                         .jit = LAYOUT_ABSENT, .size = 40},
@@ -59,7 +68,7 @@ const struct py_layout rows_heap_chain[ROWS_HEAP_CHAIN_COUNT] = {
                    .native_thread_id = LAYOUT_ABSENT, .frame = 12, .cframe = LAYOUT_ABSENT,
                    .current_frame = LAYOUT_ABSENT, .datastack_chunk = LAYOUT_ABSENT,
                    .datastack_top = LAYOUT_ABSENT, .datastack_limit = LAYOUT_ABSENT,
-                   .size = 148},
+                   .executor = LAYOUT_ABSENT, .size = 148},
         .cframe = {.current_frame = LAYOUT_ABSENT},
         .chunk = {.previous = LAYOUT_ABSENT, .size = LAYOUT_ABSENT, .top = LAYOUT_ABSENT,
                   .data = LAYOUT_ABSENT},
@@ -90,11 +99,12 @@ const struct py_layout rows_heap_chain[ROWS_HEAP_CHAIN_COUNT] = {
         .managed_dict = {.dict_words = 0, .values_words = 0, .values_tagged = false,
                          .values_inline = false, .values_data = LAYOUT_ABSENT},
     },
+    /* Include/cpython/frameobject.h, 3.9: f_executing as in 3.8. */
     {
         .major = 3, .minor = 9, .word_size = 8, .frame_model = FRAME_MODEL_HEAP_CHAIN,
         .line_format = LINE_FORMAT_LNOTAB, .instr_is_index = true, .instr_scale = 1,
         .instr_is_prev = false, .tag_mask = 0, .owner_generator = -1, .owner_cstack = -1,
-        .frame_executing = 1,
+        .frame_executing = 1, .resume_slot = 0,
         .runtime = {.interpreters_head = 32, .finalizing = 16, .initialized = 12, .size = 656},
         .interpreter = {.next = 0, .id = 24, .threads_head = 8, .modules = 856,
                         .jit = LAYOUT_ABSENT, .size = 864},
@@ -102,7 +112,7 @@ const struct py_layout rows_heap_chain[ROWS_HEAP_CHAIN_COUNT] = {
                    .native_thread_id = LAYOUT_ABSENT, .frame = 24, .cframe = LAYOUT_ABSENT,
                    .current_frame = LAYOUT_ABSENT, .datastack_chunk = LAYOUT_ABSENT,
                    .datastack_top = LAYOUT_ABSENT, .datastack_limit = LAYOUT_ABSENT,
-                   .size = 264},
+                   .executor = LAYOUT_ABSENT, .size = 264},
         .cframe = {.current_frame = LAYOUT_ABSENT},
         .chunk = {.previous = LAYOUT_ABSENT, .size = LAYOUT_ABSENT, .top = LAYOUT_ABSENT,
                   .data = LAYOUT_ABSENT},
@@ -138,7 +148,7 @@ const struct py_layout rows_heap_chain[ROWS_HEAP_CHAIN_COUNT] = {
         .major = 3, .minor = 9, .word_size = 4, .frame_model = FRAME_MODEL_HEAP_CHAIN,
         .line_format = LINE_FORMAT_LNOTAB, .instr_is_index = true, .instr_scale = 1,
         .instr_is_prev = false, .tag_mask = 0, .owner_generator = -1, .owner_cstack = -1,
-        .frame_executing = 1,
+        .frame_executing = 1, .resume_slot = 0,
         .runtime = {.interpreters_head = 24, .finalizing = 16, .initialized = 12, .size = 420},
         .interpreter = {.next = 0, .id = 12, .threads_head = 4, .modules = 472,
                         .jit = LAYOUT_ABSENT, .size = 476},
@@ -146,7 +156,7 @@ const struct py_layout rows_heap_chain[ROWS_HEAP_CHAIN_COUNT] = {
                    .native_thread_id = LAYOUT_ABSENT, .frame = 12, .cframe = LAYOUT_ABSENT,
                    .current_frame = LAYOUT_ABSENT, .datastack_chunk = LAYOUT_ABSENT,
                    .datastack_top = LAYOUT_ABSENT, .datastack_limit = LAYOUT_ABSENT,
-                   .size = 148},
+                   .executor = LAYOUT_ABSENT, .size = 148},
         .cframe = {.current_frame = LAYOUT_ABSENT},
         .chunk = {.previous = LAYOUT_ABSENT, .size = LAYOUT_ABSENT, .top = LAYOUT_ABSENT,
                   .data = LAYOUT_ABSENT},
@@ -177,11 +187,14 @@ const struct py_layout rows_heap_chain[ROWS_HEAP_CHAIN_COUNT] = {
         .managed_dict = {.dict_words = 0, .values_words = 0, .values_tagged = false,
                          .values_inline = false, .values_data = LAYOUT_ABSENT},
     },
+    /* Include/cpython/frameobject.h, 3.10: f_state replaces f_executing; FRAME_CREATED -2,
+     * SUSPENDED -1, EXECUTING 0, RETURNED 1, UNWINDING 2, RAISED 3, CLEARED 4. f_lasti counts code
+     * units. */
     {
         .major = 3, .minor = 10, .word_size = 8, .frame_model = FRAME_MODEL_HEAP_CHAIN,
         .line_format = LINE_FORMAT_PEP626, .instr_is_index = true, .instr_scale = 2,
         .instr_is_prev = false, .tag_mask = 0, .owner_generator = -1, .owner_cstack = -1,
-        .frame_executing = 0,
+        .frame_executing = 0, .resume_slot = 0,
         .runtime = {.interpreters_head = 32, .finalizing = 16, .initialized = 12, .size = 672},
         .interpreter = {.next = 0, .id = 24, .threads_head = 8, .modules = 856,
                         .jit = LAYOUT_ABSENT, .size = 864},
@@ -189,7 +202,7 @@ const struct py_layout rows_heap_chain[ROWS_HEAP_CHAIN_COUNT] = {
                    .native_thread_id = LAYOUT_ABSENT, .frame = 24, .cframe = LAYOUT_ABSENT,
                    .current_frame = LAYOUT_ABSENT, .datastack_chunk = LAYOUT_ABSENT,
                    .datastack_top = LAYOUT_ABSENT, .datastack_limit = LAYOUT_ABSENT,
-                   .size = 264},
+                   .executor = LAYOUT_ABSENT, .size = 264},
         .cframe = {.current_frame = LAYOUT_ABSENT},
         .chunk = {.previous = LAYOUT_ABSENT, .size = LAYOUT_ABSENT, .top = LAYOUT_ABSENT,
                   .data = LAYOUT_ABSENT},
@@ -225,7 +238,7 @@ const struct py_layout rows_heap_chain[ROWS_HEAP_CHAIN_COUNT] = {
         .major = 3, .minor = 10, .word_size = 4, .frame_model = FRAME_MODEL_HEAP_CHAIN,
         .line_format = LINE_FORMAT_PEP626, .instr_is_index = true, .instr_scale = 2,
         .instr_is_prev = false, .tag_mask = 0, .owner_generator = -1, .owner_cstack = -1,
-        .frame_executing = 0,
+        .frame_executing = 0, .resume_slot = 0,
         .runtime = {.interpreters_head = 24, .finalizing = 16, .initialized = 12, .size = 428},
         .interpreter = {.next = 0, .id = 12, .threads_head = 4, .modules = 468,
                         .jit = LAYOUT_ABSENT, .size = 472},
@@ -233,7 +246,7 @@ const struct py_layout rows_heap_chain[ROWS_HEAP_CHAIN_COUNT] = {
                    .native_thread_id = LAYOUT_ABSENT, .frame = 12, .cframe = LAYOUT_ABSENT,
                    .current_frame = LAYOUT_ABSENT, .datastack_chunk = LAYOUT_ABSENT,
                    .datastack_top = LAYOUT_ABSENT, .datastack_limit = LAYOUT_ABSENT,
-                   .size = 148},
+                   .executor = LAYOUT_ABSENT, .size = 148},
         .cframe = {.current_frame = LAYOUT_ABSENT},
         .chunk = {.previous = LAYOUT_ABSENT, .size = LAYOUT_ABSENT, .top = LAYOUT_ABSENT,
                   .data = LAYOUT_ABSENT},

@@ -1,22 +1,32 @@
-/* The rows of CPython 3.14 and 3.15: frames lie in the datastack chunks and hold _PyStackRefs, tagged
- * pointers; a popped frame's f_executable is the null reference. */
+/* The rows of CPython 3.14 and 3.15: frames lie in the datastack chunks and hold _PyStackRefs,
+ * tagged pointers; a popped frame's f_executable is the null reference.
+ *
+ * Measured in the headers of 3.14.0, 3.14.10 and 3.15.2. Within 3.14 interpreter.modules moves
+ * (7664 to 7688 when the collector changed); such offsets come from the target's own table
+ * (debug_offsets.h), and the ones here are those of the newest release seen.
+ *
+ * Include/internal/pycore_stackref.h: Py_TAG_BITS is 3 in builds with the GIL (1 a reference that
+ * is not counted, 3 a small integer, and in 3.15 2 an invalid one), PyStackRef_NULL_BITS is 1.
+ * Include/internal/pycore_interpframe_structs.h: entry frames are FRAME_OWNED_BY_INTERPRETER, 3;
+ * 3.14 names a FRAME_OWNED_BY_CSTACK, 4, besides. */
 #include "daemon/python/rows.h"
 
 /* clang-format off: one struct of CPython a line reads better than one member a line. */
 const struct py_layout rows_stackref[ROWS_STACKREF_COUNT] = {
+    /* FRAME_EXECUTING 0, as in 3.13. */
     {
         .major = 3, .minor = 14, .word_size = 8, .frame_model = FRAME_MODEL_EXECUTABLE_NULL,
         .line_format = LINE_FORMAT_PEP657, .instr_is_index = false, .instr_scale = 2,
         .instr_is_prev = false, .tag_mask = 3, .owner_generator = 1, .owner_cstack = 3,
-        .frame_executing = 0,
+        .frame_executing = 0, .resume_slot = 1,
         .runtime = {.interpreters_head = 808, .finalizing = 784, .initialized = 776,
                     .size = LAYOUT_ABSENT},
         .interpreter = {.next = 7272, .id = 7280, .threads_head = 7344, .modules = 7688,
-                        .jit = 223184, .size = 223185},
+                        .jit = LAYOUT_ABSENT, .size = 7696},
         .thread = {.next = 8, .interp = 16, .id = 224, .thread_id = 152, .native_thread_id = 160,
                    .frame = LAYOUT_ABSENT, .cframe = LAYOUT_ABSENT, .current_frame = 72,
                    .datastack_chunk = 232, .datastack_top = 240, .datastack_limit = 248,
-                   .size = 256},
+                   .executor = 272, .size = 280},
         .cframe = {.current_frame = LAYOUT_ABSENT},
         .chunk = {.previous = 0, .size = 8, .top = 16, .data = 24},
         .iframe = {.executable = 0, .func = 16, .previous = 8, .instr = 56,
@@ -48,15 +58,15 @@ const struct py_layout rows_stackref[ROWS_STACKREF_COUNT] = {
         .major = 3, .minor = 14, .word_size = 4, .frame_model = FRAME_MODEL_EXECUTABLE_NULL,
         .line_format = LINE_FORMAT_PEP657, .instr_is_index = false, .instr_scale = 2,
         .instr_is_prev = false, .tag_mask = 3, .owner_generator = 1, .owner_cstack = 3,
-        .frame_executing = 0,
+        .frame_executing = 0, .resume_slot = 1,
         .runtime = {.interpreters_head = 792, .finalizing = 780, .initialized = 776,
                     .size = LAYOUT_ABSENT},
         .interpreter = {.next = 3648, .id = 3652, .threads_head = 3696, .modules = 3892,
-                        .jit = 113804, .size = 113805},
+                        .jit = LAYOUT_ABSENT, .size = 3896},
         .thread = {.next = 4, .interp = 8, .id = 132, .thread_id = 92, .native_thread_id = 96,
                    .frame = LAYOUT_ABSENT, .cframe = LAYOUT_ABSENT, .current_frame = 52,
                    .datastack_chunk = 140, .datastack_top = 144, .datastack_limit = 148,
-                   .size = 152},
+                   .executor = 160, .size = 164},
         .cframe = {.current_frame = LAYOUT_ABSENT},
         .chunk = {.previous = 0, .size = 4, .top = 8, .data = 12},
         .iframe = {.executable = 0, .func = 8, .previous = 4, .instr = 28,
@@ -84,19 +94,21 @@ const struct py_layout rows_stackref[ROWS_STACKREF_COUNT] = {
         .managed_dict = {.dict_words = -3, .values_words = 0, .values_tagged = false,
                          .values_inline = true, .values_data = 4},
     },
+    /* pycore_frame.h: the states are numbered anew. FRAME_CREATED 0, SUSPENDED 1,
+     * SUSPENDED_YIELD_FROM 2, the same locked 3, EXECUTING 4, CLEARED 5. */
     {
         .major = 3, .minor = 15, .word_size = 8, .frame_model = FRAME_MODEL_EXECUTABLE_NULL,
         .line_format = LINE_FORMAT_PEP657, .instr_is_index = false, .instr_scale = 2,
         .instr_is_prev = false, .tag_mask = 3, .owner_generator = 1, .owner_cstack = 3,
-        .frame_executing = 4,
+        .frame_executing = 4, .resume_slot = 2,
         .runtime = {.interpreters_head = 936, .finalizing = 912, .initialized = 904,
                     .size = LAYOUT_ABSENT},
         .interpreter = {.next = 7264, .id = 7272, .threads_head = 7336, .modules = 7592,
-                        .jit = 223408, .size = 223409},
+                        .jit = LAYOUT_ABSENT, .size = 7600},
         .thread = {.next = 8, .interp = 16, .id = 248, .thread_id = 176, .native_thread_id = 184,
                    .frame = LAYOUT_ABSENT, .cframe = LAYOUT_ABSENT, .current_frame = 72,
                    .datastack_chunk = 256, .datastack_top = 264, .datastack_limit = 272,
-                   .size = 280},
+                   .executor = 304, .size = 312},
         .cframe = {.current_frame = LAYOUT_ABSENT},
         .chunk = {.previous = 0, .size = 8, .top = 16, .data = 24},
         .iframe = {.executable = 0, .func = 16, .previous = 8, .instr = 56,
@@ -128,15 +140,15 @@ const struct py_layout rows_stackref[ROWS_STACKREF_COUNT] = {
         .major = 3, .minor = 15, .word_size = 4, .frame_model = FRAME_MODEL_EXECUTABLE_NULL,
         .line_format = LINE_FORMAT_PEP657, .instr_is_index = false, .instr_scale = 2,
         .instr_is_prev = false, .tag_mask = 3, .owner_generator = 1, .owner_cstack = 3,
-        .frame_executing = 4,
+        .frame_executing = 4, .resume_slot = 2,
         .runtime = {.interpreters_head = 920, .finalizing = 908, .initialized = 904,
                     .size = LAYOUT_ABSENT},
         .interpreter = {.next = 3644, .id = 3648, .threads_head = 3692, .modules = 3840,
-                        .jit = 113932, .size = 113933},
+                        .jit = LAYOUT_ABSENT, .size = 3844},
         .thread = {.next = 4, .interp = 8, .id = 148, .thread_id = 108, .native_thread_id = 112,
                    .frame = LAYOUT_ABSENT, .cframe = LAYOUT_ABSENT, .current_frame = 56,
                    .datastack_chunk = 156, .datastack_top = 160, .datastack_limit = 164,
-                   .size = 168},
+                   .executor = 180, .size = 184},
         .cframe = {.current_frame = LAYOUT_ABSENT},
         .chunk = {.previous = 0, .size = 4, .top = 8, .data = 12},
         .iframe = {.executable = 0, .func = 8, .previous = 4, .instr = 28,

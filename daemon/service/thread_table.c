@@ -5,7 +5,10 @@
 
 #include "common/guard.h"
 
-enum { STACK_DEPTH_FIRST = 128 };
+enum {
+    STACK_DEPTH_FIRST = 128,
+    CHECKED_INTERPRETERS_MAX = 64, /* with more, every check is followed by a scan */
+};
 
 /* Offsets within an interpreter state can be large; what is needed lies close together. */
 struct interpreter_view {
@@ -102,8 +105,7 @@ static struct thread_record *table_find(const struct thread_table *table, uint64
 static enum status table_append(struct thread_table *table, struct thread_record *record) {
     if (table->count == table->capacity) {
         uint32_t capacity = table->capacity == 0 ? 16 : table->capacity * 2;
-        struct thread_record **records =
-            realloc(table->records, capacity * sizeof *table->records);
+        struct thread_record **records = realloc(table->records, capacity * sizeof *table->records);
         if (records == NULL) {
             return STATUS_NOMEM;
         }
@@ -117,7 +119,8 @@ static enum status table_append(struct thread_table *table, struct thread_record
 /* Notes the thread state whose bytes are given; a record is made if it is new. */
 static enum status state_note(struct thread_table *table, const struct py_layout *layout,
                               uint64_t address, const uint8_t *bytes, uint64_t interpreter,
-                              int64_t interpreter_id, uint64_t now_ns, bool *changed) {
+                              int64_t interpreter_id, uint32_t place, uint64_t now_ns,
+                              bool *changed) {
     const unsigned w = layout->word_size;
     uint64_t id;
     memcpy(&id, bytes + layout->thread.id, sizeof id);
@@ -136,6 +139,7 @@ static enum status state_note(struct thread_table *table, const struct py_layout
         *changed = true;
     }
     record->seen = true;
+    record->place = place;
     record->state_id = id;
     record->interpreter = interpreter;
     record->interpreter_id = interpreter_id;
@@ -166,8 +170,8 @@ static enum status interpreter_scan(struct thread_table *table, const struct mem
         if (image_word(bytes + layout->thread.interp, layout->word_size) != address) {
             return STATUS_TORN; /* freed, or never a thread state of this interpreter */
         }
-        status =
-            state_note(table, layout, state, bytes, address, view->id, now_ns, changed);
+        status = state_note(table, layout, state, bytes, address, view->id, THREADS_MAX - *budget, now_ns,
+                       changed);
         if (status != STATUS_OK) {
             return status;
         }
@@ -176,7 +180,13 @@ static enum status interpreter_scan(struct thread_table *table, const struct mem
     return STATUS_OK;
 }
 
-/* Frees the records that the scan did not see. */
+static int record_compare(const void *a, const void *b) {
+    uint32_t left = (*(struct thread_record *const *)a)->place;
+    uint32_t right = (*(struct thread_record *const *)b)->place;
+    return left < right ? -1 : left > right;
+}
+
+/* Frees the records that the scan did not see, and puts the others into the lists' order. */
 static void table_sweep(struct thread_table *table, bool *changed,
                         thread_account_free *account_free) {
     uint32_t kept = 0;
@@ -189,11 +199,14 @@ static void table_sweep(struct thread_table *table, bool *changed,
         }
     }
     table->count = kept;
+    if (kept > 1) {
+        qsort(table->records, kept, sizeof *table->records, record_compare);
+    }
 }
 
 enum status thread_table_scan(struct thread_table *table, const struct memory *memory,
-                              const struct py_layout *layout, struct raddr runtime,
-                              uint64_t now_ns, bool *changed, thread_account_free *account_free) {
+                              const struct py_layout *layout, struct raddr runtime, uint64_t now_ns,
+                              bool *changed, thread_account_free *account_free) {
     *changed = false;
     for (uint32_t i = 0; i < table->count; i++) {
         table->records[i]->seen = false;
@@ -218,5 +231,54 @@ enum status thread_table_scan(struct thread_table *table, const struct memory *m
         return status; /* records of threads not reached stay, until a scan comes through */
     }
     table_sweep(table, changed, account_free);
+    return STATUS_OK;
+}
+
+/* Whether record `i` is the first of its interpreter's. */
+static bool record_is_first(const struct thread_table *table, uint32_t i) {
+    return i == 0 || table->records[i - 1]->interpreter != table->records[i]->interpreter;
+}
+
+enum status thread_table_check(const struct thread_table *table, const struct memory *memory,
+                               const struct py_layout *layout, struct raddr runtime,
+                               const struct picture *picture, bool *changed) {
+    struct iovec heads[CHECKED_INTERPRETERS_MAX + 1];
+    uint64_t values[CHECKED_INTERPRETERS_MAX + 1] = {0};
+    const unsigned w = layout->word_size;
+    unsigned count = 0;
+    heads[count++].iov_base =
+        (void *)(uintptr_t)raddr_add(runtime, layout->runtime.interpreters_head).v;
+    for (uint32_t i = 0; i < table->count && count <= CHECKED_INTERPRETERS_MAX; i++) {
+        if (record_is_first(table, i)) {
+            heads[count++].iov_base = (void *)(uintptr_t)(table->records[i]->interpreter +
+                                                          layout->interpreter.threads_head);
+        }
+    }
+    *changed = count < 2 || count > CHECKED_INTERPRETERS_MAX;
+    for (unsigned i = 0; i < count; i++) {
+        heads[i].iov_len = w;
+    }
+    size_t got = 0;
+    enum status status = memory_read_batch(memory, values, heads, count, &got);
+    if (status != STATUS_OK || *changed) {
+        return status;
+    }
+    const uint8_t *bytes = (const uint8_t *)values;
+    *changed = got != (size_t)count * w ||
+               image_word(bytes, w) != table->records[0]->interpreter;
+    bytes += w;
+    for (uint32_t i = 0; i < table->count && !*changed; i++) {
+        const struct thread_record *record = table->records[i];
+        if (record_is_first(table, i)) {
+            *changed = image_word(bytes, w) != record->state;
+            bytes += w;
+        }
+        bool last = i + 1 == table->count || record_is_first(table, i + 1);
+        const struct span *span = &picture->spans[record->first_span];
+        uint64_t next = last ? 0 : table->records[i + 1]->state;
+        *changed = *changed || span->got < layout->thread.size ||
+                   image_word(picture_span_bytes(picture, record->first_span) +
+                                  layout->thread.next, w) != next;
+    }
     return STATUS_OK;
 }

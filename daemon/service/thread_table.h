@@ -24,6 +24,7 @@ struct thread_record {
     int32_t tid;      /* in the daemon's PID namespace; 0 while unknown */
     char *label;      /* as shown, owned; NULL while unknown */
     bool seen;        /* by the scan under way */
+    uint32_t place;       /* in the order of the target's lists */
 
     struct thread_plan plan;
     uint32_t first_span; /* of the picture of all threads */
@@ -38,7 +39,7 @@ struct thread_record {
 };
 
 struct thread_table {
-    struct thread_record **records;
+    struct thread_record **records; /* in the order of the target's lists */
     uint32_t count, capacity;
     uint64_t found; /* thread states found so far, ended ones included */
 };
@@ -59,6 +60,14 @@ STATUS_CHECKED enum status thread_table_scan(struct thread_table *table,
                                              const struct py_layout *layout,
                                              struct raddr runtime, uint64_t now_ns, bool *changed,
                                              thread_account_free *account_free);
+
+/* Whether the target's lists differ from what the last scan found, as far as their heads and the `next`
+ * of every thread state in `picture` tell. One read. */
+STATUS_CHECKED enum status thread_table_check(const struct thread_table *table,
+                                              const struct memory *memory,
+                                              const struct py_layout *layout,
+                                              struct raddr runtime,
+                                              const struct picture *picture, bool *changed);
 
 /* Makes room for `depth` frames in a thread's stack. Cold. */
 STATUS_CHECKED enum status thread_record_reserve(struct thread_record *record, uint32_t depth);

@@ -1,0 +1,363 @@
+/* HOT: tick() and what it calls make no system call but the reads, unless something new shows up. */
+#include "daemon/service/sampler.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "daemon/service/emitter.h"
+#include "daemon/service/thread_account.h"
+#include "daemon/service/thread_labels.h"
+#include "daemon/service/thread_sampler.h"
+#include "daemon/service/thread_table.h"
+
+enum {
+    ALL_SPANS = 64 * 1024,
+    ALL_BYTES = 64 << 20,
+    SCAN_NS = 1000 * 1000,          /* the thread lists are checked that often at most */
+    LABELS_NS = 500 * 1000 * 1000,  /* and the threads' names read */
+    PATIENCE_NS = 1000 * 1000 * 1000, /* structures that make no sense for so long are corrupt */
+    STOP_POLL_NS = 10 * 1000 * 1000,
+};
+
+struct sampler {
+    const struct process *process;
+    const struct runtime *runtime;
+    const struct py_layout *layout;
+    struct sampler_options options;
+    struct memory memory;
+    struct code_cache *codes;
+    struct thread_table threads;
+    struct thread_sampler thread_sampler;
+    struct thread_labels *labels;
+    struct emitter emitter;
+    struct picture *picture; /* of all threads */
+    bool planned;            /* the picture's spans are those of the threads' plans */
+    bool rescan;             /* the lists changed, or a thread state could not be read */
+    uint64_t scan_due_ns, labels_due_ns;
+    uint64_t sane_ns; /* when the structures last made sense */
+    uint64_t cpu_base_ns;
+
+    atomic_bool stop;
+    _Atomic uint64_t read_since;
+    /* Written by the sampling thread only; relaxed reads from any other. */
+    _Atomic uint64_t ticks, due, kept, torn, missed, late, errors, start_ns, end_ns;
+    _Atomic uint64_t retries, found, cpu_native_us, cpu_unseen_us;
+};
+
+static uint64_t clock_now(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static void count_add(_Atomic uint64_t *count, uint64_t by) {
+    uint64_t now = atomic_load_explicit(count, memory_order_relaxed);
+    atomic_store_explicit(count, now + by, memory_order_relaxed);
+}
+
+static void count_set(_Atomic uint64_t *count, uint64_t value) {
+    atomic_store_explicit(count, value, memory_order_relaxed);
+}
+
+enum status sampler_create(const struct process *process, const struct runtime *runtime,
+                           const struct sampler_options *options, struct handover *handover,
+                           struct sampler **out, struct error *error) {
+    struct sampler *sampler = calloc(1, sizeof *sampler);
+    if (sampler == NULL) {
+        return error_set(error, STATUS_NOMEM, "out of memory");
+    }
+    sampler->process = process;
+    sampler->runtime = runtime;
+    sampler->layout = &runtime->layout;
+    sampler->options = *options;
+    sampler->memory = (struct memory){.pid = process->pid, .word_size = runtime->layout.word_size};
+    sampler->rescan = true;
+    thread_table_init(&sampler->threads);
+    enum status status = code_cache_create(&sampler->codes);
+    if (status == STATUS_OK) {
+        status = picture_create(ALL_SPANS, ALL_BYTES, &sampler->picture);
+    }
+    if (status == STATUS_OK) {
+        status = thread_labels_create(process, &sampler->labels);
+    }
+    if (status == STATUS_OK) {
+        status = thread_sampler_init(&sampler->thread_sampler, &sampler->memory, sampler->layout,
+                                     sampler->codes);
+    }
+    if (status != STATUS_OK) {
+        sampler_destroy(sampler);
+        return error_set(error, status, "cannot prepare to sample process %d: %s", process->pid,
+                         status == STATUS_NOMEM ? "out of memory" : status_name(status));
+    }
+    emitter_init(&sampler->emitter, handover, sampler->codes, &sampler->threads, process->pid);
+    *out = sampler;
+    return STATUS_OK;
+}
+
+void sampler_destroy(struct sampler *sampler) {
+    if (sampler == NULL) {
+        return;
+    }
+    thread_sampler_deinit(&sampler->thread_sampler);
+    thread_labels_destroy(sampler->labels);
+    thread_table_deinit(&sampler->threads, thread_account_destroy);
+    picture_destroy(sampler->picture);
+    code_cache_destroy(sampler->codes);
+    free(sampler);
+}
+
+void sampler_stop(struct sampler *sampler) {
+    atomic_store_explicit(&sampler->stop, true, memory_order_relaxed);
+}
+
+uint64_t sampler_read_since(const struct sampler *sampler) {
+    return atomic_load_explicit(&sampler->read_since, memory_order_relaxed);
+}
+
+void sampler_counts(const struct sampler *sampler, struct sampler_counts *out) {
+    *out = (struct sampler_counts){
+        .ticks = atomic_load_explicit(&sampler->ticks, memory_order_relaxed),
+        .due = atomic_load_explicit(&sampler->due, memory_order_relaxed),
+        .kept = atomic_load_explicit(&sampler->kept, memory_order_relaxed),
+        .torn = atomic_load_explicit(&sampler->torn, memory_order_relaxed),
+        .missed = atomic_load_explicit(&sampler->missed, memory_order_relaxed),
+        .late = atomic_load_explicit(&sampler->late, memory_order_relaxed),
+        .errors = atomic_load_explicit(&sampler->errors, memory_order_relaxed),
+        .retries = atomic_load_explicit(&sampler->retries, memory_order_relaxed),
+        .threads = atomic_load_explicit(&sampler->found, memory_order_relaxed),
+        .start_ns = atomic_load_explicit(&sampler->start_ns, memory_order_relaxed),
+        .end_ns = atomic_load_explicit(&sampler->end_ns, memory_order_relaxed),
+        .cpu_native_us = atomic_load_explicit(&sampler->cpu_native_us, memory_order_relaxed),
+        .cpu_unseen_us = atomic_load_explicit(&sampler->cpu_unseen_us, memory_order_relaxed),
+    };
+}
+
+void sampler_describe(const struct sampler *sampler, char *out, unsigned size) {
+    unsigned used = 0;
+    out[0] = '\0';
+    for (uint32_t i = 0; i < sampler->picture->count && used < size; i++) {
+        int n = snprintf(out + used, size - used, "%s%u", i == 0 ? "" : ",",
+                         sampler->picture->spans[i].size);
+        used += n > 0 ? (unsigned)n : size;
+    }
+}
+
+/* Brings the threads and their labels up to date. Cold. */
+static enum status threads_refresh(struct sampler *sampler, uint64_t now_ns) {
+    bool changed = false;
+    enum status status =
+        thread_table_scan(&sampler->threads, &sampler->memory, sampler->layout,
+                          sampler->runtime->address, now_ns, &changed, thread_account_destroy);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    sampler->rescan = false;
+    sampler->sane_ns = now_ns;
+    sampler->planned = sampler->planned && !changed;
+    count_set(&sampler->found, sampler->threads.found);
+    if (changed) {
+        sampler->labels_due_ns = now_ns;
+    }
+    return STATUS_OK;
+}
+
+static void labels_refresh(struct sampler *sampler, uint64_t now_ns) {
+    thread_labels_update(sampler->labels, &sampler->memory, sampler->layout, &sampler->threads);
+    sampler->labels_due_ns = now_ns + LABELS_NS;
+}
+
+/* Plans the picture of all threads. Threads that do not fit any more are left out of it, and are seen
+ * in pictures of their own. */
+static void picture_plan(struct sampler *sampler) {
+    picture_begin(sampler->picture);
+    for (uint32_t i = 0; i < sampler->threads.count; i++) {
+        struct thread_record *record = sampler->threads.records[i];
+        record->first_span = thread_plan_add(&record->plan, sampler->layout, sampler->picture);
+    }
+    sampler->planned = true;
+}
+
+/* Takes the picture of all threads. */
+static enum status picture_all(struct sampler *sampler) {
+    bool changed = !sampler->planned;
+    for (uint32_t i = 0; i < sampler->threads.count && !changed; i++) {
+        changed = sampler->threads.records[i]->plan.changed;
+    }
+    if (changed) {
+        picture_plan(sampler);
+    }
+    return picture_take(sampler->picture, 0, &sampler->memory);
+}
+
+/* Writes one sample of a thread. False when no batch takes it. */
+static bool sample_emit(struct sampler *sampler, struct thread_record *record, bool torn,
+                        uint64_t now_ns) {
+    struct emitter *emitter = &sampler->emitter;
+    uint32_t node = emitter_node(emitter, record, torn, now_ns);
+    if (node == BATCH_FULL) {
+        return false;
+    }
+    if (sampler->options.cpu) {
+        return thread_account_sample(record, emitter, node, now_ns);
+    }
+    uint64_t ns = now_ns - record->last_ns + record->left_ns;
+    if (!emitter_sample(emitter, record, node, 1, (int64_t)(ns / 1000))) {
+        emitter_turn(emitter, now_ns);
+        node = emitter_node(emitter, record, torn, now_ns);
+        if (node == BATCH_FULL ||
+            !emitter_sample(emitter, record, node, 1, (int64_t)(ns / 1000))) {
+            return false;
+        }
+    }
+    record->left_ns = ns % 1000;
+    record->last_ns = now_ns;
+    return true;
+}
+
+/* One tick: a picture of all threads, and a sample of each. */
+static enum status tick(struct sampler *sampler, uint64_t now_ns) {
+    enum status status = picture_all(sampler);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    sampler->thread_sampler.tick++;
+    uint64_t kept = 0;
+    uint64_t torn = 0;
+    for (uint32_t i = 0; i < sampler->threads.count; i++) {
+        struct thread_record *record = sampler->threads.records[i];
+        status = thread_sampler_stack(&sampler->thread_sampler, record, sampler->picture, now_ns);
+        if (status == STATUS_GONE || status == STATUS_DENIED) {
+            break;
+        }
+        sampler->rescan = sampler->rescan || status == STATUS_ABSENT;
+        bool whole = status == STATUS_OK && !record->stack.by_mismatch;
+        if (sample_emit(sampler, record, !whole, now_ns)) {
+            kept += whole ? 1 : 0;
+            torn += whole ? 0 : 1;
+        }
+    }
+    count_add(&sampler->kept, kept);
+    count_add(&sampler->torn, torn);
+    count_add(&sampler->missed, sampler->threads.count - kept - torn);
+    count_add(&sampler->due, sampler->threads.count);
+    count_set(&sampler->retries, sampler->thread_sampler.retries);
+    return status == STATUS_GONE || status == STATUS_DENIED ? status : STATUS_OK;
+}
+
+/* What has to be done now and then, before a tick: look for threads that came or went. */
+static enum status housekeep(struct sampler *sampler, uint64_t now_ns) {
+    enum status status = STATUS_OK;
+    if (!sampler->rescan && now_ns >= sampler->scan_due_ns) {
+        sampler->scan_due_ns = now_ns + SCAN_NS;
+        if (!sampler->planned) {
+            sampler->rescan = true;
+        } else {
+            status = thread_table_check(&sampler->threads, &sampler->memory, sampler->layout,
+                                        sampler->runtime->address, sampler->picture,
+                                        &sampler->rescan);
+        }
+    }
+    if (sampler->rescan && (status == STATUS_OK || status == STATUS_TORN)) {
+        status = threads_refresh(sampler, now_ns);
+    }
+    if (status == STATUS_OK && now_ns >= sampler->labels_due_ns) {
+        labels_refresh(sampler, now_ns);
+    }
+    return status;
+}
+
+/* Sleeps until `due_ns`, in steps, so that a stop is noticed. The time then. */
+static uint64_t wait_until(struct sampler *sampler, uint64_t due_ns) {
+    uint64_t now_ns = clock_now();
+    while (now_ns < due_ns && !atomic_load_explicit(&sampler->stop, memory_order_relaxed)) {
+        uint64_t wake_ns = due_ns - now_ns > STOP_POLL_NS ? now_ns + STOP_POLL_NS : due_ns;
+        struct timespec wake = {.tv_sec = (time_t)(wake_ns / 1000000000U),
+                                .tv_nsec = (long)(wake_ns % 1000000000U)};
+        (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &wake, NULL);
+        now_ns = clock_now();
+    }
+    return now_ns;
+}
+
+/* Accounts for the ticks that went by unseen; the time at which the next one is due. */
+static uint64_t ticks_account(struct sampler *sampler, uint64_t due_ns, uint64_t now_ns) {
+    uint64_t interval = sampler->options.interval_ns;
+    if (interval == 0) {
+        count_add(&sampler->ticks, 1);
+        return now_ns;
+    }
+    uint64_t behind = (now_ns - due_ns) / interval;
+    count_add(&sampler->ticks, behind + 1);
+    count_add(&sampler->missed, behind * sampler->threads.count);
+    count_add(&sampler->due, behind * sampler->threads.count);
+    if (now_ns - due_ns > interval / 2) {
+        count_add(&sampler->late, 1);
+    }
+    return due_ns + (behind + 1) * interval;
+}
+
+/* What a failed tick means for the session. OK: go on. */
+static enum status failure_judge(struct sampler *sampler, enum status status, uint64_t now_ns,
+                                 struct error *error) {
+    int pid = sampler->process->pid;
+    count_add(&sampler->errors, status == STATUS_OK ? 0 : 1);
+    sampler->rescan = sampler->rescan || status != STATUS_OK;
+    switch (status) {
+    case STATUS_GONE:
+        return error_set(error, STATUS_GONE, "process %d has ended", pid);
+    case STATUS_DENIED:
+        return error_set(error, STATUS_DENIED,
+                         "the memory of process %d may not be read any more: it has probably "
+                         "started a program with other rights", pid);
+    case STATUS_NOMEM:
+        return error_set(error, STATUS_NOMEM, "out of memory while sampling process %d", pid);
+    default:
+        break;
+    }
+    if (status != STATUS_OK && !process_same_program(sampler->process)) {
+        return error_set(error, STATUS_GONE, "process %d runs another program now", pid);
+    }
+    if (now_ns - sampler->sane_ns > PATIENCE_NS) {
+        return error_set(error, STATUS_CORRUPT,
+                         "the interpreter's thread lists in process %d make no sense", pid);
+    }
+    return STATUS_OK;
+}
+
+enum status sampler_run(struct sampler *sampler, struct error *error) {
+    /* A timer may be up to 50 us late by default, half of the shortest usual interval. */
+    (void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+    enum status status = STATUS_OK;
+    uint64_t due_ns = clock_now();
+    sampler->sane_ns = due_ns;
+    while (status == STATUS_OK) {
+        uint64_t now_ns = wait_until(sampler, due_ns);
+        if (atomic_load_explicit(&sampler->stop, memory_order_relaxed)) {
+            break;
+        }
+        due_ns = ticks_account(sampler, due_ns, now_ns);
+        atomic_store_explicit(&sampler->read_since, now_ns, memory_order_relaxed);
+        status = housekeep(sampler, now_ns);
+        if (!emitter_ready(&sampler->emitter, now_ns)) {
+            count_add(&sampler->missed, sampler->threads.count);
+            count_add(&sampler->due, sampler->threads.count);
+        } else if (status == STATUS_OK) {
+            status = tick(sampler, now_ns);
+            if (status == STATUS_OK) {
+                if (atomic_load_explicit(&sampler->start_ns, memory_order_relaxed) == 0) {
+                    count_set(&sampler->start_ns, now_ns);
+                }
+                count_set(&sampler->end_ns, now_ns);
+            }
+        }
+        atomic_store_explicit(&sampler->read_since, 0, memory_order_relaxed);
+        status = failure_judge(sampler, status, now_ns, error);
+    }
+    emitter_finish(&sampler->emitter);
+    return status;
+}

@@ -1,0 +1,125 @@
+/* HOT, with cold corners: see the header. */
+#include "daemon/service/thread_sampler.h"
+
+#include "daemon/decode/frame_walk.h"
+
+enum {
+    PICTURES_MAX = 5,        /* of one thread and tick */
+    LESSONS_MAX = 1 << 16,   /* code objects learned for one stack */
+    STACK_DEPTH_MAX = 16384, /* frames; a deeper stack is cut */
+    AGAIN_SPANS = 2048,
+    AGAIN_BYTES = 24 << 20,
+    OUTSIDE_WORDS = 40, /* read of a frame outside the datastack: header, locals, value stack */
+};
+
+enum status thread_sampler_init(struct thread_sampler *sampler, const struct memory *memory,
+                                const struct py_layout *layout, struct code_cache *codes) {
+    const struct opcode_table *opcodes = opcode_table_find(layout->minor);
+    if (opcodes == NULL) {
+        return STATUS_UNSUPPORTED;
+    }
+    *sampler = (struct thread_sampler){.memory = memory, .layout = layout, .codes = codes};
+    code_loader_init(&sampler->loader, memory, layout, opcodes, codes);
+    return picture_create(AGAIN_SPANS, AGAIN_BYTES, &sampler->again);
+}
+
+void thread_sampler_deinit(struct thread_sampler *sampler) {
+    picture_destroy(sampler->again);
+    sampler->again = NULL;
+}
+
+/* A picture of this thread alone. */
+static enum status picture_again(struct thread_sampler *sampler, struct thread_record *record,
+                                 struct thread_image *image) {
+    struct thread_plan *plan = &record->plan;
+    picture_begin(sampler->again);
+    if (thread_plan_add(plan, sampler->layout, sampler->again) == PICTURE_FULL) {
+        return STATUS_NOMEM;
+    }
+    plan->changed = true; /* the picture of all threads is still to be planned anew */
+    sampler->retries++;
+    enum status status = picture_take(sampler->again, 0, sampler->memory);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    return thread_plan_image(plan, sampler->layout, sampler->again, 0, image);
+}
+
+/* Learns the chunks, and takes a picture of them. */
+static enum status picture_learned(struct thread_sampler *sampler, struct thread_record *record,
+                                   struct thread_image *image) {
+    enum status status = thread_plan_learn(&record->plan, sampler->memory, sampler->layout);
+    return status != STATUS_OK ? status : picture_again(sampler, record, image);
+}
+
+/* Does what the walk asked for, so that it can be tried again. `*pictures` counts new pictures. */
+static enum status walk_provide(struct thread_sampler *sampler, struct thread_record *record,
+                                struct walk_result result, uint64_t now_ns, unsigned *pictures,
+                                struct thread_image *image) {
+    switch (result.outcome) {
+    case WALK_NEED_CODE:
+        return code_loader_learn(&sampler->loader, result.need, now_ns);
+    case WALK_NEED_OUTSIDE:
+        thread_plan_want(&record->plan, result.need, OUTSIDE_WORDS * sampler->layout->word_size,
+                         sampler->tick);
+        break;
+    case WALK_NEED_CHUNKS:
+        thread_plan_fit(&record->plan, sampler->layout, image);
+        if (!record->plan.changed) {
+            ++*pictures;
+            return picture_learned(sampler, record, image);
+        }
+        break;
+    case WALK_DONE:
+    case WALK_TORN:
+        break;
+    }
+    ++*pictures;
+    return picture_again(sampler, record, image);
+}
+
+/* Makes room for a stack that was cut. False when it is as deep as is shown. */
+static bool stack_grow(struct thread_record *record) {
+    uint32_t depth = record->stack.capacity * 2;
+    return depth <= STACK_DEPTH_MAX && thread_record_reserve(record, depth) == STATUS_OK;
+}
+
+static bool status_ends(enum status status) {
+    return status == STATUS_GONE || status == STATUS_DENIED || status == STATUS_ABSENT;
+}
+
+enum status thread_sampler_stack(struct thread_sampler *sampler, struct thread_record *record,
+                                 const struct picture *picture, uint64_t now_ns) {
+    const struct py_layout *layout = sampler->layout;
+    struct stack *stack = &record->stack;
+    struct thread_image image;
+    unsigned pictures = 1;
+    enum status status =
+        thread_plan_image(&record->plan, layout, picture, record->first_span, &image);
+    for (unsigned lessons = 0; pictures <= PICTURES_MAX && lessons < LESSONS_MAX; lessons++) {
+        if (status == STATUS_TORN) {
+            status = picture_learned(sampler, record, &image);
+            pictures++;
+            continue;
+        }
+        if (status != STATUS_OK) {
+            break;
+        }
+        struct walk_result result = frame_walk(layout, sampler->codes, &image, now_ns,
+                                               pictures < PICTURES_MAX, stack);
+        if (record->node_count > stack->same) {
+            record->node_count = stack->same;
+        }
+        if (result.outcome == WALK_DONE && !(stack->cut && stack_grow(record))) {
+            thread_plan_fit(&record->plan, layout, &image);
+            return STATUS_OK;
+        }
+        if (result.outcome != WALK_DONE) {
+            status = walk_provide(sampler, record, result, now_ns, &pictures, &image);
+        }
+    }
+    stack->depth = 0;
+    stack->last_depth = 0;
+    record->node_count = 0;
+    return status_ends(status) ? status : STATUS_TORN;
+}
