@@ -1,7 +1,8 @@
 /* rows: the tables behind layout_find, one per way of keeping frames. Const, so any thread may read
  * them; only layout.c does. Cold.
  *
- * Every number that a header decides is measured again by tests/layout in each installed CPython. */
+ * Every number that a header decides is measured again by tests/layout in each installed CPython.
+ */
 #ifndef ECHION_DAEMON_PYTHON_ROWS_H
 #define ECHION_DAEMON_PYTHON_ROWS_H
 

@@ -35,6 +35,7 @@
     FIELD(thread.datastack_chunk)                                                                  \
     FIELD(thread.datastack_top)                                                                    \
     FIELD(thread.datastack_limit)                                                                  \
+    FIELD(thread.executor)                                                                         \
     FIELD(thread.size)                                                                             \
     FIELD(cframe.current_frame)                                                                    \
     FIELD(chunk.previous)                                                                          \

@@ -110,18 +110,13 @@ static void measure_states(struct py_layout *layout) {
     layout->interpreter.threads_head = AT(interp, tstate_head);
     uint32_t threads_end = END(interp, tstate_head);
 #endif
-    uint32_t jit_end = 0;
-#if MINOR(15)
+#if MINOR(14)
     layout->interpreter.jit = AT(interp, jit);
-    jit_end = END(interp, jit);
-#elif MINOR(14)
-    layout->interpreter.jit = AT(interp, jit);
-    jit_end = END(interp, jit);
 #else
     layout->interpreter.jit = LAYOUT_ABSENT;
 #endif
     layout->interpreter.size =
-        LARGEST(END(interp, next), END(interp, id), modules_end, threads_end, jit_end);
+        LARGEST(END(interp, next), END(interp, id), modules_end, threads_end);
 
     typedef PyThreadState tstate;
     layout->thread.next = AT(tstate, next);
@@ -167,8 +162,15 @@ static void measure_states(struct py_layout *layout) {
     uint32_t stack_end = 0;
     uint32_t native_end = 0;
 #endif
+#if MINOR(14)
+    layout->thread.executor = AT(tstate, current_executor);
+    uint32_t executor_end = END(tstate, current_executor);
+#else
+    layout->thread.executor = LAYOUT_ABSENT;
+    uint32_t executor_end = 0;
+#endif
     layout->thread.size = LARGEST(END(tstate, next), END(tstate, interp), END(tstate, id),
-        END(tstate, thread_id), frame_end, stack_end, native_end);
+        END(tstate, thread_id), frame_end, stack_end, native_end, executor_end);
 }
 
 static void measure_frames(struct py_layout *layout) {
