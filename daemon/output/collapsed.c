@@ -133,6 +133,7 @@ static enum status write_batch(void *state, struct sink *sink, const struct batc
     if (!fit(self, batch->node_count)) {
         return STATUS_NOMEM;
     }
+    place_memo_begin(self->places);
     batch_clear(self->lines);
     map_nodes(self, batch);
     for (uint32_t i = 0; i < batch->sample_count; i++) {

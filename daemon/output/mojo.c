@@ -213,6 +213,7 @@ static enum status write_batch(void *state, struct sink *sink, const struct batc
     if (!fit(self, batch->node_count)) {
         return STATUS_NOMEM;
     }
+    place_memo_begin(self->places);
     memset(self->node_keys, 0, batch->node_count * sizeof *self->node_keys);
     for (uint32_t i = 0; i < batch->sample_count; i++) {
         append_samples(self, sink, batch, &batch->samples[i]);

@@ -8,10 +8,10 @@ enum {
     FRAMES = 1 << FRAME_BITS,
     STRING_BITS = 13,
     STRINGS = 1 << STRING_BITS,
-    TEXT_MAX = 1024 * 1024, /* bytes of all strings remembered */
-    PROBES = 8,             /* slots that are tried; then the first of them is taken */
-    STRING_KEY_FIRST = 2,   /* 1 is "<unknown>" for every reader, 0 the empty string for some */
-    FRAME_KEY_FIRST = 1,    /* 0 marks a free slot */
+    TEXT_BYTES = 1024 * 1024, /* bytes of all strings remembered */
+    PROBES = 8,               /* slots that are tried; then the first of them is taken */
+    STRING_KEY_FIRST = 2,     /* 1 is "<unknown>" for every reader, 0 the empty string for some */
+    FRAME_KEY_FIRST = 1,      /* 0 marks a free slot */
 };
 
 struct known_frame {
@@ -33,7 +33,7 @@ struct mojo_keys {
     uint32_t text_size;
     struct known_frame frames[FRAMES];
     struct known_string strings[STRINGS];
-    char text[TEXT_MAX];
+    char text[TEXT_BYTES];
 };
 
 enum status mojo_keys_create(struct mojo_keys **out) {
@@ -113,10 +113,10 @@ bool mojo_keys_string(struct mojo_keys *keys, int32_t pid, const char *string, u
         }
     }
     *key = keys->next_string++;
-    if (size > TEXT_MAX / 16) {
+    if (size > TEXT_BYTES / 16) {
         return false; /* not worth the room of so many others */
     }
-    if (TEXT_MAX - keys->text_size < size) {
+    if (TEXT_BYTES - keys->text_size < size) {
         memset(keys->strings, 0, sizeof keys->strings);
         keys->text_size = 0;
         slot = NULL;

@@ -11,6 +11,8 @@ struct place {
 };
 
 struct place_memo {
+    uint64_t budget; /* bytes of line tables that may still be decoded in this batch */
+    struct location beyond;
     struct place places[PLACES];
 };
 
@@ -27,11 +29,20 @@ void place_memo_destroy(struct place_memo *memo) {
     free(memo);
 }
 
+void place_memo_begin(struct place_memo *memo) {
+    memo->budget = PLACE_MEMO_BUDGET;
+}
+
 const struct location *place_memo_find(struct place_memo *memo, const struct code *code,
                                        uint32_t unit) {
     uint64_t mixed = (code->serial << 24 ^ unit) * 0x9E3779B97F4A7C15U;
     struct place *place = &memo->places[mixed >> (64 - PLACE_BITS)];
     if (place->serial != code->serial || place->unit != unit) {
+        if (memo->budget < code->line_table_size) {
+            memo->beyond = (struct location){.line = code->first_line};
+            return &memo->beyond;
+        }
+        memo->budget -= code->line_table_size;
         place->serial = code->serial;
         place->unit = unit;
         code_locate(code, unit, &place->location);

@@ -16,7 +16,13 @@ struct place_memo;
 STATUS_CHECKED enum status place_memo_create(struct place_memo **out);
 void place_memo_destroy(struct place_memo *memo);
 
-/* The place of `unit`, as code_locate tells it. Valid until the next call. */
+/* Begins a batch, and with it a new budget: a target that lies about its line tables cannot make
+ * one batch take longer than the decoding of PLACE_MEMO_BUDGET bytes. */
+enum { PLACE_MEMO_BUDGET = 128 * 1024 * 1024 };
+void place_memo_begin(struct place_memo *memo);
+
+/* The place of `unit`, as code_locate tells it; beyond the budget the code's first line. Valid
+ * until the next call. */
 const struct location *place_memo_find(struct place_memo *memo, const struct code *code,
                                        uint32_t unit);
 
