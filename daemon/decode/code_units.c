@@ -42,12 +42,15 @@ static bool classify_straight(const struct opcode_table *table, const uint8_t *b
     for (size_t unit = 0; unit < units;) {
         const uint8_t opcode = bytecode[2 * unit];
         const struct opcode *op = &table->ops[opcode];
-        if (!is_instruction(table, opcode) || unit + op->caches >= units)
+        if (!is_instruction(table, opcode) || unit + op->caches >= units) {
             sound = false;
-        if (op->flags & OP_HIDDEN)
+        }
+        if (op->flags & OP_HIDDEN) {
             *hidden = true;
-        for (size_t i = unit; i <= unit + op->caches && i < units; i++)
+        }
+        for (size_t i = unit; i <= unit + op->caches && i < units; i++) {
             unit_flags[i] = 0;
+        }
         cover(unit_flags, units, unit, op->caches, op->flags & FAMILY_FLAGS);
         unit += 1U + op->caches;
     }
@@ -56,48 +59,62 @@ static bool classify_straight(const struct opcode_table *table, const uint8_t *b
 
 /* Which numbers of inline cache units the instruction at `opcode` can have, as a bit set. */
 static uint16_t cache_lengths(const struct opcode_table *table, uint8_t opcode) {
-    if (!is_instruction(table, opcode))
+    if (!is_instruction(table, opcode)) {
         return 0;
-    if (!(table->ops[opcode].flags & OP_HIDDEN))
+    }
+    if (!(table->ops[opcode].flags & OP_HIDDEN)) {
         return (uint16_t)(1U << (table->ops[opcode].caches & CACHES_MAX));
+    }
     uint16_t lengths = 0;
     for (unsigned other = 1; other < 256; other++) {
-        if (is_instruction(table, (uint8_t)other))
+        if (is_instruction(table, (uint8_t)other)) {
             lengths |= (uint16_t)(1U << (table->ops[other].caches & CACHES_MAX));
+        }
     }
     return lengths;
 }
 
-static bool has_mark(const uint16_t *unit_flags, size_t units, size_t unit, unsigned mark) {
-    return unit == units || (unit < units && (unit_flags[unit] & mark));
+/* Whether an instruction with `caches` may have its successor at `unit`. At the end of the code
+ * only a return, a raise or a jump can stand, and of these JUMP_BACKWARD has the longest cache: one
+ * unit. */
+static bool fits(const uint16_t *unit_flags, size_t units, size_t unit, unsigned caches,
+                 unsigned mark) {
+    if (unit == units) {
+        return caches <= 1;
+    }
+    return unit < units && (unit_flags[unit] & mark);
 }
 
 /* False, and nothing of use in unit_flags, if no choice of lengths leads to the end. */
 static bool classify_hidden(const struct opcode_table *table, const uint8_t *bytecode, size_t units,
                             uint16_t *unit_flags) {
     uint16_t lengths_of[256];
-    for (unsigned opcode = 0; opcode < 256; opcode++)
+    for (unsigned opcode = 0; opcode < 256; opcode++) {
         lengths_of[opcode] = cache_lengths(table, (uint8_t)opcode);
+    }
 
     for (size_t unit = units; unit-- > 0;) {
         const uint16_t lengths = lengths_of[bytecode[2 * unit]];
         unit_flags[unit] = 0;
         for (unsigned caches = 0; caches <= CACHES_MAX; caches++) {
             if ((lengths >> caches & 1) &&
-                has_mark(unit_flags, units, unit + 1 + caches, MARK_LEADS_TO_END))
+                fits(unit_flags, units, unit + 1 + caches, caches, MARK_LEADS_TO_END)) {
                 unit_flags[unit] = MARK_LEADS_TO_END;
+            }
         }
     }
-    if (!(unit_flags[0] & MARK_LEADS_TO_END))
+    if (!(unit_flags[0] & MARK_LEADS_TO_END)) {
         return false;
+    }
 
     unit_flags[0] |= MARK_REACHED;
     for (size_t unit = 0; unit < units; unit++) {
         const bool live = unit_flags[unit] == (MARK_LEADS_TO_END | MARK_REACHED);
         const uint16_t lengths = live ? lengths_of[bytecode[2 * unit]] : 0;
         for (unsigned caches = 0; lengths >> caches != 0; caches++) {
-            if ((lengths >> caches & 1) && unit + 1 + caches < units)
+            if ((lengths >> caches & 1) && unit + 1 + caches < units) {
                 unit_flags[unit + 1 + caches] |= MARK_REACHED;
+            }
         }
         unit_flags[unit] = live ? MARK_LIVE : 0;
     }
@@ -105,18 +122,20 @@ static bool classify_hidden(const struct opcode_table *table, const uint8_t *byt
     /* Backwards, so that what begins nearest to a unit is there first. */
     for (size_t unit = units; unit-- > 0;) {
         const uint8_t opcode = bytecode[2 * unit];
-        if (!(unit_flags[unit] & MARK_LIVE))
+        if (!(unit_flags[unit] & MARK_LIVE)) {
             continue;
+        }
         for (unsigned caches = CACHES_MAX + 1; caches-- > 0;) {
             if ((lengths_of[opcode] >> caches & 1) &&
-                has_mark(unit_flags, units, unit + 1 + caches, MARK_LIVE)) {
+                fits(unit_flags, units, unit + 1 + caches, caches, MARK_LIVE)) {
                 cover(unit_flags, units, unit, caches, table->ops[opcode].flags & FAMILY_FLAGS);
                 break; /* the longest; a shorter one covers the same units */
             }
         }
     }
-    for (size_t unit = 0; unit < units; unit++)
+    for (size_t unit = 0; unit < units; unit++) {
         unit_flags[unit] &= (uint16_t)~MARK_LIVE;
+    }
     return true;
 }
 
@@ -125,10 +144,12 @@ bool code_units_classify(const struct opcode_table *table, const uint8_t *byteco
     const size_t units = bytes / 2;
     bool hidden;
     const bool sound = classify_straight(table, bytecode, units, unit_flags, &hidden);
-    if (!hidden)
+    if (!hidden) {
         return sound;
-    if (classify_hidden(table, bytecode, units, unit_flags))
+    }
+    if (classify_hidden(table, bytecode, units, unit_flags)) {
         return true;
+    }
     (void)classify_straight(table, bytecode, units, unit_flags, &hidden);
     return false;
 }

@@ -10,8 +10,9 @@ const struct opcode_table *opcode_table_find(unsigned minor) {
         &opcode_table_312, &opcode_table_313, &opcode_table_314, &opcode_table_315,
     };
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-        if (tables[i]->minor == minor)
+        if (tables[i]->minor == minor) {
             return tables[i];
+        }
     }
     return NULL;
 }

@@ -19,6 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "integration")]
 
 import classes  # noqa: E402
+import interpreters  # noqa: E402
 
 
 def instructions_of(command):
@@ -88,7 +89,7 @@ def check(tool, commands):
                                             "DIFFERENT" if wrong else "same"))
     for minor in sorted(unseen):
         print("3.%d: no interpreter here to check against" % minor)
-    return 1 if failures else 0
+    return 1 if failures or len(unseen) == len(tables) else 0
 
 
 def main(arguments):
@@ -100,8 +101,11 @@ def main(arguments):
         return 64
     commands = [[python] for python in arguments[1:]]
     if not commands:
-        import interpreters
-        commands = [interpreter.command for interpreter in interpreters.find()]
+        for interpreter in interpreters.find():
+            if interpreter.missing:
+                print("%s: skipped: %s" % (interpreter.name, interpreter.missing))
+            else:
+                commands.append(list(interpreter.argv_prefix))
     return check(arguments[0], commands)
 
 
