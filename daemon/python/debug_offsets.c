@@ -10,9 +10,9 @@ enum { HEAD_WORDS = 3, WORD_BYTES = 8 };
 static const char cookie[WORD_BYTES] = {'x', 'd', 'e', 'b', 'u', 'g', 'p', 'y'};
 
 /* Where PyInterpreterState.jit lies: no table of the target's tells, and it is far behind what
- * moves between releases. Measured in the headers of 3.14.0, 3.14.10 and 3.15.2; told apart by the
- * size of the struct. A release that is not here has LAYOUT_ABSENT (and thread.executor all the
- * same). */
+ * moves between releases. Measured in the headers of 3.14.0, 3.14.10 and 3.15.2 (where the JIT
+ * adds eight bytes behind it); told apart by the size of the struct. A release that is not here has
+ * LAYOUT_ABSENT, and thread.executor all the same. */
 static const struct {
     uint8_t minor;
     uint8_t word_size;
@@ -20,7 +20,7 @@ static const struct {
     uint32_t jit;
 } jit_places[] = {
     {14, 8, 225808, 223152}, {14, 8, 225864, 223184}, {14, 4, 115440, 113804},
-    {15, 8, 226232, 223408}, {15, 4, 115652, 113932},
+    {15, 8, 226232, 223408}, {15, 8, 226240, 223408}, {15, 4, 115652, 113932},
 };
 
 /* One reading of a table. */

@@ -1,6 +1,6 @@
 /* The order of the words: Include/internal/pycore_runtime.h of 3.13.0 and 3.13.18, and
- * Include/internal/pycore_debug_offsets.h of 3.14.0, 3.14.10 and 3.15.2. It does not change within a
- * minor once that is released ("only guaranteed to be stable between patch versions"), and
+ * Include/internal/pycore_debug_offsets.h of 3.14.0, 3.14.10 and 3.15.2. It does not change within
+ * a minor once that is released ("only guaranteed to be stable between patch versions"), and
  * tests/layout compares it with the installed headers. */
 #include "daemon/python/debug_offsets_words.h"
 
@@ -9,6 +9,7 @@
 /* 3.15.2 has a thread state of 888 bytes, and objects up to 900 (a heap type). */
 enum { CAP_STATE = WORD_OTHER_MOST, CAP_THREAD = 64 << 10, CAP_OBJECT = 4 << 10 };
 
+/* clang-format off */
 #define INTO(member) (uint16_t) offsetof(struct py_layout, member)
 #define SIZE(name, most) {name, most, WORD_NOWHERE, WORD_SIZE, WIDTH_END}
 #define SIZE_INTO(name, most, member) {name, most, INTO(member), WORD_SIZE, WIDTH_END}
@@ -82,6 +83,7 @@ enum { CAP_STATE = WORD_OTHER_MOST, CAP_THREAD = 64 << 10, CAP_OBJECT = 4 << 10 
         OTHER("remote_debugger_support"), OTHER("remote_debugging_enabled"),                       \
         OTHER("debugger_pending_call"), OTHER("debugger_script_path"),                             \
         OTHER("debugger_script_path_size")
+/* clang-format on */
 
 static const struct word words_3_13[] = {
     RUNTIME_WORDS,
@@ -168,7 +170,7 @@ static const struct word words_3_15[] = {
     LAST_WORDS,
 };
 
-#define TABLE(words) (struct word_table){words, sizeof words / sizeof *words}
+#define TABLE(words) ((struct word_table){words, sizeof words / sizeof *words})
 
 struct word_table debug_offsets_words(unsigned minor) {
     switch (minor) {

@@ -44,8 +44,8 @@ struct py_layout {
     int8_t owner_generator; /* FRAME_OWNED_BY_GENERATOR; 1 from 3.11 on, -1 before */
     int8_t owner_cstack; /* FRAME_OWNED_BY_CSTACK, _INTERPRETER: an entry frame, which lies on the C
                           * stack; -1 if none (to 3.11) */
-    uint8_t resume_slot; /* 3.12 on: words from stacktop or stackpointer down to the generator that a frame
-                            suspended in FOR_ITER or SEND resumes; 0 where none is kept there */
+    uint8_t resume_slot; /* 3.12 on: words from stacktop or stackpointer down to the generator that
+                          * a frame suspended in FOR_ITER or SEND resumes; 0 where there is none */
     int8_t frame_executing; /* gi_frame_state or f_state value that says "running" */
 
     struct {

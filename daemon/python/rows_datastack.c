@@ -11,7 +11,8 @@
  * key, value), 1 unicode, 2 split (both of key, value). */
 #include "daemon/python/rows.h"
 
-/* clang-format off: one struct of CPython a line reads better than one member a line. */
+/* One struct of CPython a line reads better than one member a line. */
+/* clang-format off */
 const struct py_layout rows_datastack[ROWS_DATASTACK_COUNT] = {
     /* Owners: thread 0, generator 1, frame object 2. Instances (pycore_object.h,
      * _PyObject_ValuesPointer): Py_TPFLAGS_MANAGED_DICT (1 << 4), PyDictValues * four words before

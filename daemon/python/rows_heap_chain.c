@@ -8,7 +8,8 @@
  * the entries are always hash, key, value, and a key table is split where ma_values is not NULL. */
 #include "daemon/python/rows.h"
 
-/* clang-format off: one struct of CPython a line reads better than one member a line. */
+/* One struct of CPython a line reads better than one member a line. */
+/* clang-format off */
 const struct py_layout rows_heap_chain[ROWS_HEAP_CHAIN_COUNT] = {
     /* Include/frameobject.h, 3.8: f_executing is 1 while the frame runs, and in a suspended caller.
      * */

@@ -11,7 +11,8 @@
  * 3.14 names a FRAME_OWNED_BY_CSTACK, 4, besides. */
 #include "daemon/python/rows.h"
 
-/* clang-format off: one struct of CPython a line reads better than one member a line. */
+/* One struct of CPython a line reads better than one member a line. */
+/* clang-format off */
 const struct py_layout rows_stackref[ROWS_STACKREF_COUNT] = {
     /* FRAME_EXECUTING 0, as in 3.13. */
     {

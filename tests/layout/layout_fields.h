@@ -1,8 +1,6 @@
-/* layout_fields: the members of struct py_layout that CPython's headers decide, as a list.
- *
- * FIELD(member) is expanded once for each. The members left out say how a minor behaves (line format,
- * frame model ...): no header holds them, and tests/unit/python/test_layout.c pins them. Used only by
- * the programs of tests/layout. */
+/* layout_fields: the members of struct py_layout as lists, FIELD(member) once for each: those that
+ * CPython's headers decide, and those that say how a minor behaves, which no header does. Used only
+ * by the programs of tests/layout. */
 #ifndef ECHION_TESTS_LAYOUT_LAYOUT_FIELDS_H
 #define ECHION_TESTS_LAYOUT_LAYOUT_FIELDS_H
 
@@ -109,5 +107,17 @@
     FIELD(integer.has_tag)                                                                         \
     FIELD(integer.digit_bits)                                                                      \
     FIELD(managed_dict.values_data)
+
+#define LAYOUT_BEHAVIOURS(FIELD)                                                                   \
+    FIELD(frame_model)                                                                             \
+    FIELD(line_format)                                                                             \
+    FIELD(instr_is_index)                                                                          \
+    FIELD(instr_scale)                                                                             \
+    FIELD(instr_is_prev)                                                                           \
+    FIELD(resume_slot)                                                                             \
+    FIELD(managed_dict.dict_words)                                                                 \
+    FIELD(managed_dict.values_words)                                                               \
+    FIELD(managed_dict.values_tagged)                                                              \
+    FIELD(managed_dict.values_inline)
 
 #endif

@@ -12,8 +12,12 @@ static void field_print(FILE *out, const char *name, int64_t value) {
     }
 }
 
-void layout_print(FILE *out, const struct py_layout *layout) {
 #define FIELD(member) field_print(out, #member, (int64_t)layout->member);
+
+void layout_print(FILE *out, const struct py_layout *layout) {
     LAYOUT_FIELDS(FIELD)
-#undef FIELD
+}
+
+void layout_print_behaviour(FILE *out, const struct py_layout *layout) {
+    LAYOUT_BEHAVIOURS(FIELD)
 }

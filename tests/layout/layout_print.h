@@ -1,5 +1,5 @@
-/* layout_print: writes the members of a row that headers decide, one `name=value` a line. A function
- * of the tests only; keeps nothing. */
+/* layout_print: writes a row as lines of `name=value`. Functions of the tests only; keep nothing.
+ */
 #ifndef ECHION_TESTS_LAYOUT_LAYOUT_PRINT_H
 #define ECHION_TESTS_LAYOUT_LAYOUT_PRINT_H
 
@@ -7,7 +7,10 @@
 
 #include "daemon/python/layout.h"
 
-/* A member without a place in this minor is written as `name=absent`. */
+/* The members that CPython's headers decide. One without a place in this minor is `name=absent`. */
 void layout_print(FILE *out, const struct py_layout *layout);
+
+/* The others. */
+void layout_print_behaviour(FILE *out, const struct py_layout *layout);
 
 #endif

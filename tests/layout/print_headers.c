@@ -2,8 +2,9 @@
  *
  * Compiled once per installed CPython and word size by check_rows.py. Cold; no owner but the test.
  *
- * PyDictKeysObject and PyModuleObject are private to CPython's .c files to 3.10 (Objects/dict-common.h,
- * Objects/moduleobject.c): no header has them, so the members up to the ones wanted are listed here. */
+ * PyDictKeysObject and PyModuleObject are private to CPython's .c files to 3.10
+ * (Objects/dict-common.h, Objects/moduleobject.c): no header has them, so the members up to the
+ * ones wanted are listed here. */
 #define Py_BUILD_CORE 1
 #include <Python.h>
 
@@ -49,7 +50,7 @@ struct dict_keys {
     char dk_indices[];
 };
 struct module {
-    PyObject_HEAD
+    PyObject ob_base;
     PyObject *md_dict;
 };
 #endif
@@ -91,7 +92,8 @@ static void measure_states(struct py_layout *layout) {
 #else
     layout->runtime.finalizing = AT(runtime, finalizing);
 #endif
-    layout->runtime.size = MINOR(11) ? LAYOUT_ABSENT : (uint32_t)sizeof(runtime);
+    /* Patch releases of 3.11 and 3.12 differ; from 3.13 on the target tells. */
+    layout->runtime.size = MINOR(11) && !MINOR(13) ? LAYOUT_ABSENT : (uint32_t)sizeof(runtime);
 
     typedef PyInterpreterState interp;
     layout->interpreter.next = AT(interp, next);
@@ -169,8 +171,9 @@ static void measure_states(struct py_layout *layout) {
     layout->thread.executor = LAYOUT_ABSENT;
     uint32_t executor_end = 0;
 #endif
-    layout->thread.size = LARGEST(END(tstate, next), END(tstate, interp), END(tstate, id),
-        END(tstate, thread_id), frame_end, stack_end, native_end, executor_end);
+    layout->thread.size =
+        LARGEST(END(tstate, next), END(tstate, interp), END(tstate, id), END(tstate, thread_id),
+                frame_end, stack_end, native_end, executor_end);
 }
 
 static void measure_frames(struct py_layout *layout) {
@@ -348,5 +351,6 @@ int main(void) {
     measure_code(&layout);
     measure_objects(&layout);
     layout_print(stdout, &layout);
+    (void)printf("# sizeof(PyInterpreterState) is %zu\n", sizeof(PyInterpreterState));
     return 0;
 }
