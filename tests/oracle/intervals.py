@@ -25,7 +25,8 @@ def wilson(hits, total):
     z2 = Z95 * Z95
     middle = (share + z2 / (2 * total)) / (1 + z2 / total)
     reach = Z95 / (1 + z2 / total) * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total))
-    return max(0.0, middle - reach), min(1.0, middle + reach)
+    low = max(0.0, middle - reach) if hits > 0 else 0.0
+    return low, min(1.0, middle + reach) if hits < total else 1.0
 
 
 def mean_interval(values):

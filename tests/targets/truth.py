@@ -2,7 +2,9 @@
 
 One recorder per process, started before the workload's threads and stopped after it. From 3.12 on it
 listens to sys.monitoring (start, resume and throw of every Python function, generators included), before
-that to sys.setprofile. A generator's caller is whoever resumes it; that of a function called from C is the
+that to the interpreter's profile hook; not by sys.setprofile, which copies the locals of every frame into
+a dictionary and so keeps objects alive: `__del__` would run elsewhere (Python/sysmodule.c 3.8-3.11,
+call_trampoline). A generator's caller is whoever resumes it; that of a function called from C is the
 Python function below the C code; that of `__del__` is whoever was executing. From 3.11 on the caller of
 a generator function is also the caller of its body for the moment in which the generator is made.
 
@@ -17,6 +19,7 @@ import threading
 
 MONITORING = sys.version_info >= (3, 12)
 CREATION_HAS_A_FRAME = sys.version_info >= (3, 11)
+PROFILE_CALL = 0  # PyTrace_CALL
 GENERATOR_FLAGS = 0x20 | 0x80 | 0x100 | 0x200  # generator, coroutine, iterable coroutine, async generator
 
 
@@ -53,8 +56,17 @@ class Recorder:
         if MONITORING:
             self.start_monitoring()
         else:
-            threading.setprofile(self.on_profile)
-            sys.setprofile(self.on_profile)
+            import ctypes
+
+            hook_type = ctypes.PYFUNCTYPE(
+                ctypes.c_int, ctypes.py_object, ctypes.py_object, ctypes.c_int, ctypes.c_void_p
+            )
+            self.hook = hook_type(self.on_profile)
+            self.set_hook = ctypes.pythonapi.PyEval_SetProfile
+            self.set_hook.argtypes = [hook_type, ctypes.py_object]
+            self.set_hook.restype = None
+            threading.setprofile(self.on_thread)
+            self.set_hook(self.hook, None)
 
     def start_monitoring(self):
         monitoring = sys.monitoring
@@ -91,9 +103,15 @@ class Recorder:
             for pair in self.declared:
                 self.pairs.setdefault(pair, set())
 
-    def on_profile(self, frame, event, _):
-        if event == "call":
+    def on_thread(self, frame, _event, _argument):
+        """The first event of a new thread."""
+        self.set_hook(self.hook, None)
+        self.see_stack(frame)
+
+    def on_profile(self, _self, frame, event, _argument):
+        if event == PROFILE_CALL:
             self.see_entry(frame)
+        return 0
 
     def on_entry(self, _code, *_):
         self.see_entry(sys._getframe(1))
