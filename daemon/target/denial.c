@@ -101,12 +101,11 @@ static enum status describe_capable(const struct denial *denial, struct error *e
                          "the container",
                          denial->pid);
     }
-    return error_set(
-        error, STATUS_DENIED,
-        "process %d may not be read although we have CAP_SYS_PTRACE: a security module "
-        "(SELinux, AppArmor, Landlock) forbids it; see the audit log, and run echiond under the "
-        "same profile as the process or unconfined",
-        denial->pid);
+    return error_set(error, STATUS_DENIED,
+                     "process %d may not be read although we have CAP_SYS_PTRACE: a user namespace "
+                     "above ours or a security module (SELinux, AppArmor, Landlock) keeps us out; "
+                     "run echiond outside of the container, or under the profile of the process",
+                     denial->pid);
 }
 
 static enum status describe_yama(const struct denial *denial, struct error *error) {
