@@ -20,7 +20,7 @@ struct py_reader {
     const struct memory *memory;
     const struct py_layout *layout;
     enum status failed;
-    uint32_t calls_left;
+    uint32_t work_left;
     uint32_t span_count, read_count;
     uint32_t used; /* bytes of the buffer */
     struct span spans[SPANS_MAX];
@@ -45,11 +45,11 @@ void py_reader_destroy(struct py_reader *reader) {
 }
 
 void py_reader_start(struct py_reader *reader, const struct memory *memory,
-                     const struct py_layout *layout, uint32_t calls) {
+                     const struct py_layout *layout, uint32_t work) {
     reader->memory = memory;
     reader->layout = layout;
     reader->failed = STATUS_OK;
-    reader->calls_left = calls;
+    reader->work_left = work;
     py_reader_begin(reader);
 }
 
@@ -123,11 +123,7 @@ void py_reader_take(struct py_reader *reader) {
     memset(reader->whole, 0, sizeof reader->whole);
     uint32_t first = 0;
     while (first < reader->read_count && reader->failed == STATUS_OK) {
-        if (reader->calls_left == 0) {
-            reader->failed = STATUS_NOMEM;
-            return;
-        }
-        reader->calls_left--;
+        uint32_t begun = first;
         size_t got = 0;
         enum status status =
             memory_read_batch(reader->memory, reader->bytes + reader->at[first],
@@ -143,6 +139,12 @@ void py_reader_take(struct py_reader *reader) {
             got -= reader->remote[first].iov_len;
         }
         first++; /* what cannot be read ends the call: step over it */
+        uint32_t work = 1 + first - begun;
+        if (work > reader->work_left) {
+            reader->failed = STATUS_NOMEM;
+            return;
+        }
+        reader->work_left -= work;
     }
 }
 

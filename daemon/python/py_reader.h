@@ -30,7 +30,7 @@ void py_reader_destroy(struct py_reader *reader);
 /* Begins a piece of work on one target: a fresh budget of `calls` system calls, no failure. The
  * memory and the layout are borrowed until the next start. */
 void py_reader_start(struct py_reader *reader, const struct memory *memory,
-                     const struct py_layout *layout, uint32_t calls);
+                     const struct py_layout *layout, uint32_t work);
 const struct py_layout *py_reader_layout(const struct py_reader *reader);
 
 /* OK, or why nothing can be read any more: GONE, DENIED, SYS; NOMEM when the budget is used up. */

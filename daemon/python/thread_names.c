@@ -11,7 +11,7 @@
 enum {
     NAMES_MAX = 16384,
     TEXT_MAX = 4 * 1024 * 1024, /* bytes of all names together */
-    CALLS_MAX = 8192,           /* system calls in one refresh */
+    WORK_MAX = 1 << 16,         /* of one refresh, as py_reader counts: enough for 5000 threads */
     ATTEMPTS_MAX = 4,           /* of the whole, when the dict changes meanwhile */
     RETRIES_MAX = 3,            /* of the threads that changed meanwhile */
     LOOKS_MORE = 3,             /* that a name must stand that was not known before */
@@ -310,7 +310,8 @@ static enum status read_names(struct thread_names *names, struct raddr interpret
 enum status thread_names_refresh(struct thread_names *names, const struct memory *memory,
                                  const struct py_layout *layout, struct raddr interpreter) {
     enum status status = STATUS_TORN;
-    py_reader_start(names->reader, memory, layout, CALLS_MAX);
+    py_reader_start(names->reader, memory, layout, WORK_MAX);
+    list_clear(&names->next);
     /* A search in a dict that is just replaced can miss what is there. */
     bool had_names = names->current.count > 0;
     for (unsigned i = 0;
@@ -323,6 +324,8 @@ enum status thread_names_refresh(struct thread_names *names, const struct memory
     }
     if (status == STATUS_ABSENT) {
         list_clear(&names->next);
+    } else if (status == STATUS_NOMEM && names->next.count > 0) {
+        status = STATUS_OK; /* what there is is right */
     } else if (status != STATUS_OK) {
         return status;
     }

@@ -137,6 +137,16 @@ class Steps:
             os._exit(status != 0)
         print(os.getpid())
 
+    def subinterpreter(self):
+        """An interpreter with a threading module of its own, whose main thread has another name."""
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        self.inner = interpreters.create()
+        interpreters.run_string(
+            self.inner, "import threading; threading.current_thread().name = 'inner'")
+
     def churn(self):
         """Threads that come and go and rename themselves at once, for as long as the program runs."""
 

@@ -10,24 +10,42 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-const char *const *conversation_pythons(void) {
-    static const char *found[32] = {"/usr/bin/python3.11"};
+enum { PYTHONS_MAX = 32 };
+
+/* Adds pyenv's interpreters that we know layouts of. */
+static void pythons_add_pyenv(const char **found, unsigned count) {
     static glob_t pyenv;
     const char *home = getenv("HOME");
     char pattern[4096];
-    if (found[1] != NULL || home == NULL) {
+    (void)snprintf(pattern, sizeof pattern, "%s/.pyenv/versions/3.*/bin/python3",
+                   home != NULL ? home : "");
+    if (glob(pattern, 0, NULL, &pyenv) != 0) {
+        return;
+    }
+    for (size_t i = 0; i < pyenv.gl_pathc && count < PYTHONS_MAX - 1; i++) {
+        unsigned minor = 0;
+        const char *version = strstr(pyenv.gl_pathv[i], "/versions/3.");
+        if (version != NULL && sscanf(version, "/versions/3.%u.", &minor) == 1 &&
+            layout_find(3, minor, sizeof(void *)) != NULL) {
+            found[count++] = pyenv.gl_pathv[i];
+        }
+    }
+}
+
+const char *const *conversation_pythons(void) {
+    static const char *found[PYTHONS_MAX];
+    const char *wanted = getenv("ECHION_PYTHONS");
+    if (found[0] != NULL) {
         return found;
     }
-    (void)snprintf(pattern, sizeof pattern, "%s/.pyenv/versions/3.*/bin/python3", home);
-    if (glob(pattern, 0, NULL, &pyenv) == 0) {
-        unsigned count = 1;
-        for (size_t i = 0; i < pyenv.gl_pathc && count < 31; i++) {
-            unsigned minor = 0;
-            const char *version = strstr(pyenv.gl_pathv[i], "/versions/3.");
-            if (version != NULL && sscanf(version, "/versions/3.%u.", &minor) == 1 && minor >= 8) {
-                found[count++] = pyenv.gl_pathv[i];
-            }
-        }
+    if (wanted == NULL) {
+        found[0] = "/usr/bin/python3.11";
+        pythons_add_pyenv(found, 1);
+        return found;
+    }
+    char *rest = strdup(wanted);
+    for (unsigned count = 0; rest != NULL && count < PYTHONS_MAX - 1;) {
+        found[count++] = strsep(&rest, ":");
     }
     return found;
 }
@@ -37,6 +55,14 @@ static char *script_path(void) {
     char *path = NULL;
     cr_assert(asprintf(&path, "%s/../../targets/thread_names.py", dirname(here)) > 0);
     return path;
+}
+
+struct raddr conversation_interpreter(const struct conversation *conversation) {
+    uint64_t interpreter = 0;
+    struct raddr head =
+        raddr_add(conversation->runtime, conversation->layout->runtime.interpreters_head);
+    cr_assert_eq(memory_read_word(&conversation->memory, head, &interpreter), STATUS_OK);
+    return raddr_make(interpreter);
 }
 
 struct conversation *conversation_open(const char *python) {
@@ -70,11 +96,8 @@ struct conversation *conversation_open(const char *python) {
         (struct memory){.pid = conversation->pid, .word_size = (uint8_t)word_size};
     conversation->layout = layout_find(3, minor, word_size);
     cr_assert_not_null(conversation->layout, "no layout for 3.%u, %u", minor, word_size);
-    uint64_t interpreter = 0;
-    struct raddr head =
-        raddr_add(raddr_make(runtime), conversation->layout->runtime.interpreters_head);
-    cr_assert_eq(memory_read_word(&conversation->memory, head, &interpreter), STATUS_OK);
-    conversation->interpreter = raddr_make(interpreter);
+    conversation->runtime = raddr_make(runtime);
+    conversation->interpreter = conversation_interpreter(conversation);
     return conversation;
 }
 

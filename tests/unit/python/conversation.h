@@ -27,17 +27,22 @@ struct conversation {
     FILE *to, *from;
     struct memory memory;
     const struct py_layout *layout;
-    struct raddr interpreter;
+    struct raddr runtime;
+    struct raddr interpreter; /* the main one */
     struct told told[TOLD_MAX];
     unsigned told_count;
 };
 
-/* The interpreters to talk to: Debian's, and pyenv's if there are any. NULL-terminated; static. */
+/* The interpreters to talk to: those in ECHION_PYTHONS (paths with colons between them), else
+ * Debian's, and pyenv's if there are any. NULL-terminated; static. */
 const char *const *conversation_pythons(void);
 
 /* Aborts the test when it cannot be had. */
 struct conversation *conversation_open(const char *python);
 void conversation_close(struct conversation *conversation);
+
+/* The interpreter that was made last. */
+struct raddr conversation_interpreter(const struct conversation *conversation);
 
 /* Has the target do a step, and takes down its threads. */
 void conversation_ask(struct conversation *conversation, const char *step);

@@ -139,6 +139,25 @@ Test(thread_names, forked_child) {
     }
 }
 
+/* Each interpreter has its own sys.modules, and so its own names. */
+Test(thread_names, interpreters_have_names_of_their_own) {
+    for (const char *const *python = conversation_pythons(); *python != NULL; python++) {
+        struct conversation *conversation = conversation_open(*python);
+        struct thread_names *names = names_create();
+        expect_names(conversation, names, "subinterpreter");
+        struct raddr inner = conversation_interpreter(conversation);
+        cr_assert(!raddr_equal(inner, conversation->interpreter));
+        cr_expect_eq(
+            thread_names_refresh(names, &conversation->memory, conversation->layout, inner),
+            STATUS_OK);
+        const struct thread_name *name =
+            thread_names_find(names, conversation->told[0].ident, conversation->pid, true);
+        cr_expect(name != NULL && name_is_text(name, "inner"), "3.%u", conversation->layout->minor);
+        thread_names_destroy(names);
+        conversation_close(conversation);
+    }
+}
+
 static bool name_repeats(const struct thread_name *name, uint32_t point, uint32_t times) {
     for (uint32_t i = 0; i < name->length; i++) {
         if (point_at(name, i) != point) {
