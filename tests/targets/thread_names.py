@@ -1,11 +1,10 @@
 """A program with threads of every kind of name, which tells what it has when it is asked.
 
-    thread_names.py SCENARIO...
-
-Prints the address of _PyRuntime and its pid, and then, for each line read from standard input, does the
-step of that name (in the class Steps), and prints its threads, one a line: ident, native id (or -1), the
-name's code points in hexadecimal. A line with a full stop ends the answer. At the end of the input the
-program ends. Both ends of the conversation are in tests/unit/python/test_thread_names.c.
+Prints the address of _PyRuntime, its pid, its minor version and the size of a pointer. Then, for
+each line read from standard input, it does the step of that name (in the class Steps) and prints
+its threads, one a line: ident, native id (or -1), the name's code points as six hexadecimal digits
+each. A line with a full stop ends the answer. At the end of the input the program ends. The other
+end of the conversation is tests/unit/python/conversation.h.
 """
 
 import _thread
@@ -148,7 +147,7 @@ class Steps:
             self.inner, "import threading; threading.current_thread().name = 'inner'")
 
     def churn(self):
-        """Threads that come and go and rename themselves at once, for as long as the program runs."""
+        """Threads that come and go and rename themselves at once, as long as the program runs."""
 
         def short():
             thread = threading.current_thread()
@@ -194,7 +193,8 @@ def tell():
 
 def main():
     runtime = ctypes.c_char.in_dll(ctypes.pythonapi, "_PyRuntime")
-    print(ctypes.addressof(runtime), os.getpid(), sys.version_info[1], ctypes.sizeof(ctypes.c_void_p))
+    word_size = ctypes.sizeof(ctypes.c_void_p)
+    print(ctypes.addressof(runtime), os.getpid(), sys.version_info[1], word_size)
     sys.stdout.flush()
     steps = Steps()
     for line in sys.stdin:
