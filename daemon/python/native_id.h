@@ -2,7 +2,7 @@
  * tells it to 3.10. Plain functions; one thread at a time. Cold: for when a thread appears.
  *
  * A pthread_t is the address of the libc's struct pthread, which holds the id (`tid`) at an offset
- * of the libc's own: in glibc 2.31 to 2.42 0x2d0 for x86-64 and 0x68 for i386, in musl 1.2 0x30 and
+ * of the libc's own: in glibc 2.31 to 2.43 0x2d0 for x86-64 and 0x68 for i386, in musl 1.2 0x30 and
  * 0x18. It is found by looking for the ids of /proc/PID/task in the structs of all threads, and so
  * works for any libc. Ids are those of the target's own PID namespace. */
 #ifndef ECHION_DAEMON_PYTHON_NATIVE_ID_H
