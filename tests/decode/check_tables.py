@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Checks the decoders of line tables and code units against what CPythons say of their own code objects.
+"""Checks the decoders of line tables and code units against what CPythons say of their code.
 
     check_tables.py TABLES_CHECK [--all]    TABLES_CHECK is the built tests/decode/tables_check.c
 
-For each interpreter that interpreters.find() knows, tables_dump.py runs inside it and TABLES_CHECK compares:
-some thousand code objects of the standard library, all of them with --all, and those alive. A minor that
-no interpreter was found for is named.
+For each interpreter that interpreters.find() knows, tables_dump.py runs inside it and TABLES_CHECK
+compares: some thousand code objects of the standard library, all of them with --all, and those
+alive. A minor that no interpreter was found for is named.
 """
 
 import pathlib
@@ -23,10 +23,13 @@ SOME = 4000
 def check(tool, interpreter, count):
     """Whether this interpreter and the decoders agree; prints what the tool says."""
     with open(HERE / "tables_dump.py", "rb") as script:
-        dump = subprocess.Popen([*interpreter.argv_prefix, "-", str(count)], stdin=script,
-                                stdout=subprocess.PIPE)
+        dump = subprocess.Popen(
+            [*interpreter.argv_prefix, "-", str(count)], stdin=script, stdout=subprocess.PIPE
+        )
     with dump:
-        done = subprocess.run([tool], stdin=dump.stdout, stdout=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            [tool], stdin=dump.stdout, stdout=subprocess.PIPE, text=True, check=False
+        )
     for line in done.stdout.splitlines():
         print("%s: %s" % (interpreter.name, line), flush=True)
     if dump.returncode != 0 or done.returncode != 0:

@@ -1,16 +1,16 @@
 """Writes what the CPython that runs this says of its own code objects, for tables_check.
 
-Every code object of the standard library's sources, fresh from the compiler; every function that is alive,
-specialised as it is; and (3.12 on) functions with every instruction instrumented. Standard library only,
-3.8 on.
+Every code object of the standard library's sources, fresh from the compiler; every function that is
+alive, specialised as it is; and (3.12 on) functions with every instruction instrumented. Standard
+library only, 3.8 on.
 
     tables_dump.py [COUNT]      of the sources only about COUNT code objects; 0 or nothing: all
 
-To standard output, little-endian: "echion tables" and the minor; then for each code object: first line; size and
-bytes of the line table, of the plain bytecode, of the live bytecode; whether that is instrumented; then for
-each code unit: distance to its instruction's first unit, line, last line, column, column after the end.
-A line is -1 where Python says None, -2 where this minor cannot tell; columns are Python's plus one, 0 for
-None, and -2 where this minor cannot tell.
+To standard output, little-endian: "echion tables" and the minor; then for each code object: first
+line; size and bytes of the line table, of the plain bytecode, of the live bytecode; whether that is
+instrumented; then for each code unit: distance to its instruction's first unit, line, last line,
+column, column after the end. A line is -1 where Python says None, -2 where this minor cannot tell;
+columns are Python's plus one, 0 for None, and -2 where this minor cannot tell.
 """
 
 import dis
@@ -22,7 +22,15 @@ import sysconfig
 import types
 
 MINOR = sys.version_info[1]
-SKIPPED_FOLDERS = {"test", "tests", "idlelib", "lib2to3", "site-packages", "dist-packages", "turtledemo"}
+SKIPPED_FOLDERS = {
+    "test",
+    "tests",
+    "idlelib",
+    "lib2to3",
+    "site-packages",
+    "dist-packages",
+    "turtledemo",
+}
 UNTOLD = -2
 
 
@@ -34,8 +42,15 @@ def positions(code):
     """(line, last line, column, column after the end) for each code unit."""
     units = len(code.co_code) // 2
     if MINOR >= 11:
-        return [(-1 if line is None else line, 0 if end is None else end, plus_one(column), plus_one(column_end))
-                for line, end, column, column_end in code.co_positions()]
+        return [
+            (
+                -1 if line is None else line,
+                0 if end is None else end,
+                plus_one(column),
+                plus_one(column_end),
+            )
+            for line, end, column, column_end in code.co_positions()
+        ]
     lines = [-1] * units
     if MINOR == 10:
         for start, end, line in code.co_lines():
@@ -99,7 +114,7 @@ def compiled(count):
 
 
 def many_lines():
-    """What the library's sources have not: long jumps between lines, both ways, and over columns."""
+    """What the library's sources have not: long jumps between lines and over columns."""
     gap = "\n" * 300
     yield compile("def f(a):\n    return (a +%sa.b(%s1))\n" % (gap, gap), "<gap>", "exec")
     yield compile("x = %s + y\n" % " + ".join("a%d" % n for n in range(500)), "<wide>", "exec")
@@ -118,6 +133,7 @@ def busy():
     import json
     import re
     import textwrap
+
     text = json.dumps([{"a": [n, str(n), n / 3, None]} for n in range(300)])
     for _ in range(20):
         json.loads(text)
@@ -126,15 +142,19 @@ def busy():
 
 
 def instrumented(functions):
-    """Code objects with instructions and lines instrumented, each for as long as it is looked at."""
+    """Code objects with lines and instructions instrumented, while they are looked at."""
     monitoring = sys.monitoring
     tool = monitoring.DEBUGGER_ID
     events = monitoring.events
     monitoring.use_tool_id(tool, "tables_dump")
     for number, function in enumerate(functions):
         if function.__module__ in ("json.decoder", "re", "textwrap", "enum", "dis", "collections"):
-            wanted = (events.LINE, events.INSTRUCTION, events.CALL | events.PY_RETURN | events.BRANCH,
-                      events.LINE | events.INSTRUCTION)[number % 4]
+            wanted = (
+                events.LINE,
+                events.INSTRUCTION,
+                events.CALL | events.PY_RETURN | events.BRANCH,
+                events.LINE | events.INSTRUCTION,
+            )[number % 4]
             monitoring.set_local_events(tool, function.__code__, wanted)
             yield function.__code__
             monitoring.set_local_events(tool, function.__code__, 0)

@@ -1,4 +1,4 @@
-"""Line tables and bytecode of real code objects, for seeds: from every interpreter that is found here."""
+"""Line tables and bytecode of real code objects, for seeds, from every interpreter found here."""
 
 import pathlib
 import struct
@@ -36,8 +36,12 @@ def real_tables():
         if interpreter.missing or interpreter.bits != 64:
             continue
         with open(dumper, "rb") as script:
-            done = subprocess.run([*interpreter.argv_prefix, "-", str(COUNT)], stdin=script,
-                                  stdout=subprocess.PIPE, check=True)
+            done = subprocess.run(
+                [*interpreter.argv_prefix, "-", str(COUNT)],
+                stdin=script,
+                stdout=subprocess.PIPE,
+                check=True,
+            )
         found = sorted(records(done.stdout), key=lambda record: len(record[3]))
         yield from found[: KEPT * 4 : 4]
 

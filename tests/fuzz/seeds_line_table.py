@@ -1,4 +1,4 @@
-"""Seeds for fuzz_line_table: real line tables of every format, asked for an instruction in their middle."""
+"""Seeds for fuzz_line_table: real line tables of every format, asked for their middle."""
 
 import struct
 import sys

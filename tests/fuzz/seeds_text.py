@@ -5,8 +5,21 @@ import sys
 
 import real_tables
 
-NAMES = ["main", "<string>", "caf\xe9", "\u540d\u524d", "\U0001f40d", "a;b:c\n", "dead", "0x1_f", "\ud800", "\u0663",
-         "x" * 5000, "\u2028\x85", "<frozen importlib._bootstrap>"]
+NAMES = [
+    "main",
+    "<string>",
+    "caf\xe9",
+    "\u540d\u524d",
+    "\U0001f40d",
+    "a;b:c\n",
+    "dead",
+    "0x1_f",
+    "\ud800",
+    "\u0663",
+    "x" * 5000,
+    "\u2028\x85",
+    "<frozen importlib._bootstrap>",
+]
 
 number = 0
 for name in NAMES:

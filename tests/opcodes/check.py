@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Checks the opcode tables of daemon/decode/opcodes_*.c against installed CPythons, or prints a new one.
+"""Checks the tables in daemon/decode/opcodes_*.c against installed CPythons, or prints a new one.
 
-    check.py PRINT_TOOL [PYTHON...]     compare; PRINT_TOOL is the built opcodes_print. Without PYTHON,
-                                        every interpreter that the integration tests know
-    check.py --print COMMAND...         the file opcodes_3XX.c for the interpreter that COMMAND starts, on
-                                        standard output
+    check.py PRINT_TOOL [PYTHON...]   compare; PRINT_TOOL is the built opcodes_print. Without
+                                      PYTHON, every interpreter that the integration tests know
+    check.py --print COMMAND...       to standard output, the file opcodes_3XX.c for the
+                                      interpreter that COMMAND starts
 
-Numbers, families and cache lengths come from the interpreter's own modules (and headers, where installed);
-flags from classes.py. Every minor that the tool has a table for and no interpreter was found for is named.
+Numbers, families and cache lengths come from the interpreter's own modules (and headers, where
+installed); flags from classes.py. A minor that has a table here and no interpreter is named.
 """
 
 import json
@@ -25,7 +25,9 @@ import interpreters  # noqa: E402
 def instructions_of(command):
     """What instructions.py says when `command` runs it."""
     with open(os.path.join(HERE, "instructions.py"), "rb") as script:
-        output = subprocess.run(command + ["-"], stdin=script, stdout=subprocess.PIPE, check=True).stdout
+        output = subprocess.run(
+            command + ["-"], stdin=script, stdout=subprocess.PIPE, check=True
+        ).stdout
     return json.loads(output)
 
 
@@ -42,8 +44,8 @@ def print_table(answer):
     numbers = {row[0]: number for number, row in table.items()}
     minor = answer["minor"]
     lines = [
-        "/* opcodes_3%02d: the instructions of CPython 3.%d, printed by tests/opcodes/check.py and checked"
-        % (minor, minor),
+        "/* opcodes_3%02d: the instructions of CPython 3.%d, "
+        "printed by tests/opcodes/check.py and checked" % (minor, minor),
         " * by it against %s. Columns: name, base, caches, flags. */" % answer["version"],
         '#include "daemon/decode/opcodes_rows.h"',
         "",
@@ -52,16 +54,22 @@ def print_table(answer):
         "    .ops = {",
     ]
     for number, (name, base, caches, flags) in sorted(table.items()):
-        lines.append('[%d] = {"%s", %d, %d, %s},'
-                     % (number, name, numbers[base], caches, " | ".join(flags) or "0"))
+        lines.append(
+            '[%d] = {"%s", %d, %d, %s},'
+            % (number, name, numbers[base], caches, " | ".join(flags) or "0")
+        )
     lines.append("}};")
     source = "\n".join(lines) + "\n"
-    subprocess.run(["clang-format", "--assume-filename=%s/x.c" % HERE], input=source, text=True, check=True)
+    subprocess.run(
+        ["clang-format", "--assume-filename=%s/x.c" % HERE], input=source, text=True, check=True
+    )
 
 
 def tables_of(tool):
     tables = {}
-    for line in subprocess.run([tool], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines():
+    for line in subprocess.run(
+        [tool], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.splitlines():
         minor, number, name, base, caches, *flags = line.split()
         tables.setdefault(int(minor), {})[int(number)] = (name, base, int(caches), flags)
     return tables
@@ -80,13 +88,21 @@ def check(tool, commands):
         ours, theirs = tables[minor], table_of(answer)
         wrong = [number for number in range(256) if ours.get(number) != theirs.get(number)]
         for number in wrong:
-            print("%s: number %d is %s, in our table %s"
-                  % (version, number, theirs.get(number), ours.get(number)))
+            print(
+                "%s: number %d is %s, in our table %s"
+                % (version, number, theirs.get(number), ours.get(number))
+            )
         unseen.discard(minor)
         failures += bool(wrong)
-        print("%s: %d instructions%s: %s" % (version, len(theirs),
-                                            ", with headers" if answer["headers"] else "",
-                                            "DIFFERENT" if wrong else "same"))
+        print(
+            "%s: %d instructions%s: %s"
+            % (
+                version,
+                len(theirs),
+                ", with headers" if answer["headers"] else "",
+                "DIFFERENT" if wrong else "same",
+            )
+        )
     for minor in sorted(unseen):
         print("3.%d: no interpreter here to check against" % minor)
     return 1 if failures or len(unseen) == len(tables) else 0

@@ -64,12 +64,15 @@ def rows():
         if number < 256 and name != "DO_TRACING":  # 3.11: in a register only, never in memory
             if names.setdefault(name, number) != number:
                 sys.exit("%s: %d in the modules, %d in the headers" % (name, names[name], number))
-    if header_families and {m: b for m, b in families.items() if m in header_families} != header_families:
+    if (
+        header_families
+        and {m: b for m, b in families.items() if m in header_families} != header_families
+    ):
         sys.exit("modules and headers disagree on families")
     if header_caches and header_caches != {n: c for n, c in caches.items() if c}:
         sys.exit("modules and headers disagree on caches")
     for name in list(names):
-        plain = name[len("INSTRUMENTED_"):]
+        plain = name[len("INSTRUMENTED_") :]
         if name.startswith("INSTRUMENTED_") and plain in names:
             families[name] = plain
     for name, number in sorted(names.items(), key=lambda item: item[1]):
@@ -78,6 +81,10 @@ def rows():
             yield [number, name, base, caches.get(base, 0)]
 
 
-answer = {"version": sys.version.split()[0], "minor": sys.version_info[1], "headers": bool(from_headers()[0]),
-          "rows": list(rows())}
+answer = {
+    "version": sys.version.split()[0],
+    "minor": sys.version_info[1],
+    "headers": bool(from_headers()[0]),
+    "rows": list(rows()),
+}
 json.dump(answer, sys.stdout)
