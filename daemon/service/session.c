@@ -1,0 +1,394 @@
+#include "daemon/service/session.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "common/guard.h"
+#include "daemon/aggregate/handover.h"
+#include "daemon/service/clock.h"
+#include "daemon/service/notice.h"
+#include "daemon/service/python_search.h"
+#include "daemon/service/recorder.h"
+
+enum {
+    TICK_NS = 100 * 1000 * 1000,
+    TICKS_WITHOUT_ANSWER = 10,  /* of one read: a second */
+    TICKS_WITHOUT_RESULT = 100, /* of one look for the interpreter, which reads files too */
+};
+
+struct session {
+    const struct options *options;
+    pid_t pid;
+    struct output_file *output;
+    struct handover *handover;
+    struct recorder *recorder;
+    int bell;
+    pthread_t thread;
+    atomic_bool stop;
+
+    /* The sampling thread's, until `sampled`. */
+    struct process process;
+    struct runtime runtime;
+    uint64_t unseen_ns;
+    enum status status;
+    struct error error;
+
+    /* What it lets the others know. */
+    _Atomic int end_bell;
+    _Atomic uint64_t looking_since; /* 0: not looking for an interpreter */
+    atomic_bool started;
+    atomic_bool sampled;  /* it is about to end */
+    pthread_mutex_t lock; /* of the two below */
+    struct sampler *sampler;
+    struct sampler_counts earlier; /* of samplers that have ended */
+
+    /* The main thread's. */
+    uint64_t due_ns;
+    uint64_t exposed_until_ns;
+    uint64_t waiting_since; /* the read or look that was under way at the last tick */
+    unsigned waiting_ticks;
+    bool given_up; /* the sampling thread does not come back */
+    bool unread;   /* nor is the writing thread waited for */
+};
+
+static void ring(const struct session *session) {
+    uint64_t one = 1;
+    (void)!write(session->bell, &one, sizeof one);
+}
+
+static void counts_add(struct sampler_counts *sum, const struct sampler_counts *counts) {
+    sum->ticks += counts->ticks;
+    sum->due += counts->due;
+    sum->kept += counts->kept;
+    sum->torn += counts->torn;
+    sum->missed += counts->missed;
+    sum->late += counts->late;
+    sum->errors += counts->errors;
+    sum->retries += counts->retries;
+    sum->threads += counts->threads;
+    sum->start_ns = sum->start_ns != 0 ? sum->start_ns : counts->start_ns;
+    sum->end_ns = counts->end_ns != 0 ? counts->end_ns : sum->end_ns;
+    sum->cpu_native_us += counts->cpu_native_us;
+    sum->cpu_unseen_us += counts->cpu_unseen_us;
+}
+
+void session_counts(struct session *session, struct sampler_counts *out) {
+    struct sampler_counts now;
+    (void)pthread_mutex_lock(&session->lock);
+    *out = session->earlier;
+    if (session->sampler != NULL) {
+        sampler_counts(session->sampler, &now);
+        counts_add(out, &now);
+    }
+    (void)pthread_mutex_unlock(&session->lock);
+}
+
+static void totals(void *owner, struct sampler_counts *out) {
+    session_counts(owner, out);
+}
+
+/* The sampling thread. */
+
+/* The codes that batches name go with the sampler, so what it handed over has to be written first.
+ */
+static void wait_until_written(const struct session *session) {
+    const struct timespec pause = clock_timespec(CLOCK_NS_PER_MS);
+    while (handover_written(session->handover) != handover_given(session->handover)) {
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static enum status sample_program(struct session *session, struct error *error) {
+    const struct sampler_options options = {.interval_ns = session->options->interval_ns,
+                                            .cpu = session->options->cpu};
+    struct sampler *sampler = NULL;
+    enum status status = sampler_create(&session->process, &session->runtime, &options,
+                                        session->handover, &sampler, error);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    (void)pthread_mutex_lock(&session->lock);
+    session->sampler = sampler;
+    (void)pthread_mutex_unlock(&session->lock);
+    atomic_store(&session->started, true);
+    if (atomic_load(&session->stop)) { /* by somebody who saw no sampler yet */
+        sampler_stop(sampler);
+    }
+    ring(session);
+
+    status = sampler_run(sampler, error);
+
+    char shape[256];
+    sampler_describe(sampler, shape, sizeof shape);
+    notice_explain("the last picture of process %d took spans of %s bytes", (int)session->pid,
+                   shape);
+    wait_until_written(session);
+    struct sampler_counts counts;
+    (void)pthread_mutex_lock(&session->lock);
+    sampler_counts(sampler, &counts);
+    counts_add(&session->earlier, &counts);
+    session->sampler = NULL;
+    (void)pthread_mutex_unlock(&session->lock);
+    assert(counts.kept + counts.torn + counts.missed == counts.due);
+    sampler_destroy(sampler);
+    return status;
+}
+
+/* Finds the interpreter of the process, anew after an exec (`follow`). */
+static enum status find(struct session *session, bool follow, struct error *error) {
+    struct python_search search = {
+        .stop = &session->stop, .looking_since = &session->looking_since, .follow = follow};
+    enum status status = STATUS_OK;
+    if (!follow) {
+        status = python_search_open(&search, session->pid, &session->process, error);
+        if (status == STATUS_OK) {
+            atomic_store(&session->end_bell, session->process.pidfd);
+            ring(session);
+        }
+    }
+    return status == STATUS_OK
+               ? python_search_run(&search, &session->process, &session->runtime, error)
+               : status;
+}
+
+static enum status profile(struct session *session, bool found, struct error *error) {
+    enum status status = found ? STATUS_OK : find(session, false, error);
+    while (status == STATUS_OK && !atomic_load(&session->stop)) {
+        char version[RUNTIME_VERSION_MAX];
+        runtime_version_text(&session->runtime, version, sizeof version);
+        recorder_note(session->recorder, "python", version);
+        python_search_explain(&session->process, &session->runtime);
+
+        status = sample_program(session, error);
+        if (status != STATUS_GONE || atomic_load(&session->stop) ||
+            !process_alive(&session->process)) {
+            break;
+        }
+        notice_explain("process %d runs another program now: looking for a Python in it",
+                       (int)session->pid);
+        status = find(session, true, error);
+        if (status != STATUS_OK && status != STATUS_GONE && !atomic_load(&session->stop)) {
+            notice_say("the profile ends where process %d became another program: %s",
+                       (int)session->pid, error->text);
+            return STATUS_OK;
+        }
+    }
+    return status;
+}
+
+/* An end of the process is how a profile ends, unless there is none yet. */
+static enum status conclude(struct session *session, enum status status, struct error *error) {
+    struct sampler_counts counts;
+    session_counts(session, &counts);
+    if (counts.start_ns != 0) {
+        return status == STATUS_GONE ? STATUS_OK : status;
+    }
+    if (!atomic_load(&session->stop)) {
+        return status;
+    }
+    return process_alive(&session->process)
+               ? STATUS_OK /* ended by a person */
+               : error_set(error, STATUS_GONE,
+                           "process %d ended before a sample of it could be taken",
+                           (int)session->pid);
+}
+
+static void *run(void *argument) {
+    struct session *session = argument;
+    (void)pthread_setname_np(pthread_self(), "echion-sample");
+    enum status status = profile(session, session->unseen_ns != 0, &session->error);
+    session->status = conclude(session, status, &session->error);
+    atomic_store(&session->looking_since, 0);
+    handover_close(session->handover);
+    atomic_store(&session->sampled, true);
+    ring(session);
+    return NULL;
+}
+
+/* The main thread. */
+
+static void session_destroy(struct session *session) {
+    recorder_destroy(session->recorder);
+    handover_destroy(session->handover);
+    output_file_destroy(session->output);
+    process_close(&session->process);
+    guard_fd_close(&session->bell);
+    (void)pthread_mutex_destroy(&session->lock);
+    free(session);
+}
+
+static enum status start_threads(struct session *session, struct error *error) {
+    bool merge = output_formats[output_file_format(session->output)].merge;
+    if (handover_create(merge, &session->handover) != STATUS_OK) {
+        return error_set(error, STATUS_NOMEM, "out of memory");
+    }
+    session->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (session->bell < 0) {
+        return error_set(error, STATUS_SYS, "cannot make an eventfd: %s", strerror(errno));
+    }
+    const struct recorder_plan plan = {.options = session->options,
+                                       .handover = session->handover,
+                                       .output = session->output,
+                                       .gap_from_ns = session->unseen_ns,
+                                       .bell = session->bell,
+                                       .totals = totals,
+                                       .owner = session};
+    enum status status = recorder_start(&plan, &session->recorder, error);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    int failed = pthread_create(&session->thread, NULL, run, session);
+    if (failed != 0) {
+        struct error ignored;
+        handover_close(session->handover);
+        (void)recorder_join(session->recorder, &ignored);
+        return error_set(error, STATUS_SYS, "cannot start a thread: %s", strerror(failed));
+    }
+    return STATUS_OK;
+}
+
+enum status session_start(const struct options *options, pid_t pid,
+                          const struct session_find *found, struct output_file *output,
+                          struct session **out, struct error *error) {
+    struct session *session = calloc(1, sizeof *session);
+    if (session == NULL) {
+        output_file_destroy(output);
+        return error_set(error, STATUS_NOMEM, "out of memory");
+    }
+    session->options = options;
+    session->pid = pid;
+    session->output = output;
+    session->process = PROCESS_NONE;
+    session->bell = -1;
+    session->due_ns = clock_now_ns() + TICK_NS;
+    atomic_store(&session->end_bell, -1);
+    (void)pthread_mutex_init(&session->lock, NULL);
+    if (found != NULL) {
+        session->process = found->process;
+        session->runtime = found->runtime;
+        session->unseen_ns = found->unseen_ns;
+        atomic_store(&session->end_bell, found->process.pidfd);
+    }
+    enum status status = start_threads(session, error);
+    if (status != STATUS_OK) {
+        session_destroy(session);
+        return status;
+    }
+    *out = session;
+    return STATUS_OK;
+}
+
+int session_bell(const struct session *session) {
+    return session->bell;
+}
+
+int session_end_bell(const struct session *session) {
+    return atomic_load(&session->stop) ? -1 : atomic_load(&session->end_bell);
+}
+
+uint64_t session_due_ns(const struct session *session) {
+    bool first = session->exposed_until_ns != 0 && !atomic_load(&session->stop) &&
+                 session->exposed_until_ns < session->due_ns;
+    return first ? session->exposed_until_ns : session->due_ns;
+}
+
+void session_stop(struct session *session) {
+    atomic_store(&session->stop, true);
+    (void)pthread_mutex_lock(&session->lock);
+    if (session->sampler != NULL) {
+        sampler_stop(session->sampler);
+    }
+    (void)pthread_mutex_unlock(&session->lock);
+}
+
+void session_give_up(struct session *session) {
+    session->unread = true;
+}
+
+/* The read or the look that is under way since when; 0 if none is. */
+static uint64_t wait_under_way(struct session *session, unsigned *patience) {
+    uint64_t since = atomic_load(&session->looking_since);
+    *patience = TICKS_WITHOUT_RESULT;
+    if (since == 0) {
+        *patience = TICKS_WITHOUT_ANSWER;
+        (void)pthread_mutex_lock(&session->lock);
+        since = session->sampler != NULL ? sampler_read_since(session->sampler) : 0;
+        (void)pthread_mutex_unlock(&session->lock);
+    }
+    return since;
+}
+
+/* Ticks are counted rather than time: when we have been stopped for a while, it is not the target
+ * that did not answer. */
+static void watch_memory(struct session *session) {
+    unsigned patience = 0;
+    uint64_t since = wait_under_way(session, &patience);
+    if (since == 0 || since != session->waiting_since) {
+        session->waiting_since = since;
+        session->waiting_ticks = 0;
+    } else if (++session->waiting_ticks >= patience) {
+        session->given_up = true;
+        session_stop(session);
+        handover_close(session->handover);
+    }
+}
+
+bool session_tick(struct session *session) {
+    uint64_t rings = 0;
+    (void)!read(session->bell, &rings, sizeof rings);
+    uint64_t now_ns = clock_now_ns();
+    bool started = atomic_load(&session->started);
+    if (started && session->exposed_until_ns == 0 && session->options->exposure_ns != 0) {
+        session->exposed_until_ns = now_ns + session->options->exposure_ns;
+    }
+    if (!atomic_load(&session->stop)) {
+        struct pollfd ended = {.fd = atomic_load(&session->end_bell), .events = POLLIN};
+        bool over = (ended.fd >= 0 && poll(&ended, 1, 0) == 1) ||
+                    (session->exposed_until_ns != 0 && now_ns >= session->exposed_until_ns) ||
+                    recorder_has_failed(session->recorder);
+        if (over) {
+            session_stop(session);
+        }
+    }
+    if (now_ns >= session->due_ns) {
+        session->due_ns = now_ns + TICK_NS;
+        if (!atomic_load(&session->sampled) && !session->given_up) {
+            watch_memory(session);
+        }
+    }
+    bool sampling = !atomic_load(&session->sampled) && !session->given_up;
+    return (sampling || !recorder_is_done(session->recorder)) && !session->unread;
+}
+
+void session_end(struct session *session, struct session_result *out) {
+    *out = (struct session_result){.started = atomic_load(&session->started),
+                                   .stuck = session->given_up || session->unread};
+    session_counts(session, &out->counts);
+    if (session->given_up) {
+        out->status = error_set(&out->error, STATUS_TORN,
+                                "the memory of process %d does not answer: something that serves "
+                                "its pages (userfaultfd, a FUSE or network file system) hangs",
+                                (int)session->pid);
+    } else if (atomic_load(&session->sampled)) {
+        out->status = session->status;
+        out->error = session->error;
+    }
+    if (session->unread) {
+        out->writing = error_set(&out->writing_error, STATUS_SYS,
+                                 "%s takes no more data; the profile is cut short",
+                                 output_file_name(session->output));
+        return;
+    }
+    out->writing = recorder_join(session->recorder, &out->writing_error);
+    if (!session->given_up) {
+        (void)pthread_join(session->thread, NULL);
+        session_destroy(session);
+    }
+}

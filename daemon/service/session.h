@@ -1,0 +1,73 @@
+/* session: the profile of one process, from finding its interpreter to the footer.
+ *
+ * Three threads: the main thread, which owns the session and calls everything here; a sampling
+ * thread, which opens the process, finds the interpreter, samples, and follows the process into
+ * other Pythons that it execs; and the recorder's writing thread. What blocks in the target's
+ * memory blocks the sampling thread only: the session then gives it up, finishes the file, and is
+ * stuck. Cold. */
+#ifndef ECHION_DAEMON_SERVICE_SESSION_H
+#define ECHION_DAEMON_SERVICE_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/status.h"
+#include "daemon/python/runtime.h"
+#include "daemon/service/options.h"
+#include "daemon/service/output_file.h"
+#include "daemon/service/sampler.h"
+#include "daemon/target/process.h"
+
+struct session;
+
+/* A process whose interpreter has been found already. */
+struct session_find {
+    struct process process;
+    struct runtime runtime;
+    uint64_t unseen_ns; /* CLOCK_MONOTONIC when it was last seen without an interpreter */
+};
+
+struct session_result {
+    bool started;       /* a sampler ran */
+    enum status status; /* of sampling; OK also when the process ended after it had started */
+    struct error error;
+    enum status writing; /* ABSENT: nothing was written, and the output not touched */
+    struct error writing_error;
+    bool stuck; /* a thread hangs for good: the caller leaves by _exit */
+    struct sampler_counts counts;
+};
+
+/* Starts to profile `pid`. Takes over `output`, and what `find` holds (NULL: to be found), also on
+ * failure. `options` must outlive it. */
+STATUS_CHECKED enum status session_start(const struct options *options, pid_t pid,
+                                         const struct session_find *find,
+                                         struct output_file *output, struct session **out,
+                                         struct error *error);
+
+/* Becomes readable when session_tick has something to do. */
+int session_bell(const struct session *session);
+
+/* Readable when the process has ended; -1 while that is not known or no longer of interest. */
+int session_end_bell(const struct session *session);
+
+/* CLOCK_MONOTONIC when session_tick is to be called at the latest. */
+uint64_t session_due_ns(const struct session *session);
+
+/* Sees to what is due: the exposure's end, the process's end, a failed output, memory that does not
+ * answer. False once the session is over and to be ended. Never blocks. */
+bool session_tick(struct session *session);
+
+/* Asks it to finish. `session_tick` says when it has. */
+void session_stop(struct session *session);
+
+/* After session_stop: does not wait for the output's reader any longer. */
+void session_give_up(struct session *session);
+
+/* The counts so far. */
+void session_counts(struct session *session, struct sampler_counts *out);
+
+/* Once session_tick has said false: what came of it. Releases everything but what is stuck. */
+void session_end(struct session *session, struct session_result *out);
+
+#endif
