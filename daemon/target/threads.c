@@ -18,15 +18,15 @@ static void threads_guard(struct threads *threads) {
 }
 
 static int by_tid(const void *left, const void *right) {
-    pid_t a = ((const struct task *)left)->tid;
-    pid_t b = ((const struct task *)right)->tid;
+    pid_t a = ((const struct kernel_thread *)left)->tid;
+    pid_t b = ((const struct kernel_thread *)right)->tid;
     return (a > b) - (a < b);
 }
 
 static enum status task_add(struct threads *threads, pid_t tid) {
     if (threads->count == threads->capacity) {
         size_t capacity = threads->capacity == 0 ? 64 : threads->capacity * 2;
-        struct task *grown =
+        struct kernel_thread *grown =
             capacity <= THREADS_MAX ? reallocarray(threads->items, capacity, sizeof *grown) : NULL;
         if (grown == NULL) {
             return STATUS_NOMEM;
@@ -34,7 +34,7 @@ static enum status task_add(struct threads *threads, pid_t tid) {
         threads->items = grown;
         threads->capacity = capacity;
     }
-    threads->items[threads->count++] = (struct task){.tid = tid, .own_tid = tid};
+    threads->items[threads->count++] = (struct kernel_thread){.tid = tid, .own_tid = tid};
     return STATUS_OK;
 }
 
@@ -58,7 +58,7 @@ static pid_t own_tid_read(const struct process *process, pid_t tid) {
 static void own_tids_fill(const struct process *process, const struct threads *before,
                           struct threads *now) {
     for (size_t i = 0; i < now->count; ++i) {
-        const struct task *known =
+        const struct kernel_thread *known =
             before->count == 0
                 ? NULL
                 : bsearch(&now->items[i], before->items, before->count, sizeof *known, by_tid);
@@ -106,7 +106,7 @@ enum status threads_list(const struct process *process, struct threads *threads)
     return STATUS_OK;
 }
 
-const struct task *threads_find_own(const struct threads *threads, pid_t own_tid) {
+const struct kernel_thread *threads_find_own(const struct threads *threads, pid_t own_tid) {
     for (size_t i = 0; i < threads->count; ++i) {
         if (threads->items[i].own_tid == own_tid) {
             return &threads->items[i];

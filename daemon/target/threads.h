@@ -12,13 +12,13 @@
 /* More than any machine runs in one process (kernel.pid_max allows 4 million in all). */
 enum { THREADS_MAX = 1 << 16 };
 
-struct task {
+struct kernel_thread {
     pid_t tid;     /* in our PID namespace */
     pid_t own_tid; /* as the target sees it: what gettid() answers there, and Python keeps */
 };
 
 struct threads {
-    struct task *items; /* by tid */
+    struct kernel_thread *items; /* by tid */
     size_t count;
     size_t capacity;
 };
@@ -35,6 +35,6 @@ STATUS_CHECKED enum status threads_list(const struct process *process, struct th
 void threads_deinit(struct threads *threads);
 
 /* The thread that the target knows by this id; NULL if there is none. */
-const struct task *threads_find_own(const struct threads *threads, pid_t own_tid);
+const struct kernel_thread *threads_find_own(const struct threads *threads, pid_t own_tid);
 
 #endif

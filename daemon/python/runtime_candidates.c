@@ -1,0 +1,166 @@
+#include "daemon/python/runtime_candidates.h"
+
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/target/elf_file.h"
+
+/* The smallest interpreter (3.8, i386, without its library) has more than twice as much. */
+#define LARGE_BYTES (UINT64_C(1) << 20)
+
+/* Which objects a round looks at. */
+enum round { ROUND_NAMED, ROUND_OTHERS };
+
+struct search {
+    const struct process *process;
+    const struct mappings *mappings;
+    struct runtime_candidates *out;
+    char program[PATH_MAX]; /* path of the program, empty if unknown */
+};
+
+/* Whether a failure is the process's, not one object's. */
+static bool is_final(enum status status) {
+    return status == STATUS_GONE || status == STATUS_DENIED || status == STATUS_NOMEM;
+}
+
+static void program_read(struct search *search) {
+    ssize_t length =
+        readlinkat(search->process->dir, "exe", search->program, sizeof search->program - 1);
+    search->program[length > 0 ? length : 0] = '\0';
+    char *deleted = strstr(search->program, " (deleted)");
+    if (deleted != NULL) {
+        *deleted = '\0';
+    }
+}
+
+/* The program, libpython3.9.so.1.0, python3.9; but not the interpreter's own extension modules. */
+static bool is_named(const struct search *search, const struct mapped_object *object) {
+    const char *path = object->first->path;
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    return strcmp(path, search->program) == 0 ||
+           (strstr(name, "python") != NULL && strstr(name, ".cpython-") == NULL) ||
+           strstr(name, "pypy") != NULL;
+}
+
+static bool belongs(const struct search *search, const struct mapped_object *object,
+                    enum round round) {
+    bool named = is_named(search, object);
+    bool large = object->last->end.v - object->first->start.v >= LARGE_BYTES;
+    return round == ROUND_NAMED ? named : !named && large;
+}
+
+static void candidate_add(struct search *search, const struct mapped_object *object,
+                          const struct elf_image *image, struct raddr address,
+                          struct raddr version_at, const char *found_by) {
+    struct runtime_candidates *out = search->out;
+    if (out->count < RUNTIME_CANDIDATES_MAX) {
+        out->items[out->count++] = (struct runtime_candidate){.address = address,
+                                                              .version_at = version_at,
+                                                              .found_by = found_by,
+                                                              .object = *object,
+                                                              .image = *image};
+    }
+}
+
+/* Takes note of a Python that is none of ours. */
+static void stranger_look(struct search *search, const struct mapped_object *object,
+                          const struct elf_image *image) {
+    struct raddr ignored;
+    const char *what = NULL;
+    if (elf_image_symbol(image, "pypy_main_startup", &ignored) == STATUS_OK) {
+        what = "PyPy";
+    } else if (elf_image_symbol(image, "PyEval_EvalFrameEx", &ignored) == STATUS_OK) {
+        what = "a CPython older than 3.7"; /* which brought _PyRuntime */
+    }
+    if (what != NULL && search->out->stranger == NULL) {
+        search->out->stranger = what;
+        search->out->stranger_object = *object;
+    }
+}
+
+static enum status symbols_look(struct search *search, const struct mapped_object *object,
+                                const struct elf_image *image) {
+    struct raddr address;
+    struct raddr version_at = RADDR_NULL;
+    enum status status = elf_image_symbol(image, "_PyRuntime", &address);
+    if (status == STATUS_OK) {
+        (void)!elf_image_symbol(image, "Py_Version", &version_at);
+        candidate_add(search, object, image, address, version_at, "its symbol _PyRuntime");
+    } else if (!is_final(status)) {
+        stranger_look(search, object, image);
+    }
+    return status;
+}
+
+/* The version by the symbol table, for an object that does not export it. */
+static struct raddr version_look(const struct elf_file *file, const struct elf_image *image) {
+    struct raddr version_at = RADDR_NULL;
+    if (elf_image_symbol(image, "Py_Version", &version_at) != STATUS_OK) {
+        (void)!elf_file_symbol(file, "Py_Version", &version_at);
+    }
+    return version_at;
+}
+
+static enum status file_look(struct search *search, const struct mapped_object *object,
+                             const struct elf_image *image) {
+    struct elf_file *file = NULL;
+    enum status status = elf_file_open(search->process, object, image, &file);
+    if (status != STATUS_OK) {
+        /* A file that may not be read says nothing about the process's memory. */
+        return status == STATUS_DENIED ? STATUS_ABSENT : status;
+    }
+    struct raddr address;
+    uint64_t size = 0;
+    if (elf_file_section(file, ".PyRuntime", &address, &size) == STATUS_OK) {
+        candidate_add(search, object, image, address, version_look(file, image),
+                      "its section .PyRuntime");
+    } else if (elf_file_symbol(file, "_PyRuntime", &address) == STATUS_OK) {
+        candidate_add(search, object, image, address, version_look(file, image),
+                      "its symbol table");
+    }
+    elf_file_close(file);
+    return STATUS_OK;
+}
+
+/* Looks at each object of a round in one of the two ways. */
+static enum status round_run(struct search *search, enum round round,
+                             enum status (*look)(struct search *, const struct mapped_object *,
+                                                 const struct elf_image *)) {
+    size_t position = 0;
+    struct mapped_object object;
+    while (mappings_next_object(search->mappings, &position, &object)) {
+        struct elf_image image;
+        if (!belongs(search, &object, round)) {
+            continue;
+        }
+        enum status status = elf_image_read(search->process, &object, &image);
+        if (status == STATUS_OK) {
+            status = look(search, &object, &image);
+        }
+        if (is_final(status)) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+enum status runtime_candidates_find(const struct process *process, const struct mappings *mappings,
+                                    struct runtime_candidates *out) {
+    struct search search = {.process = process, .mappings = mappings, .out = out};
+    out->count = 0;
+    out->stranger = NULL;
+    program_read(&search);
+    enum status status = STATUS_OK;
+    for (unsigned round = ROUND_NAMED; round <= ROUND_OTHERS && status == STATUS_OK; ++round) {
+        status = round_run(&search, round, symbols_look);
+        if (status == STATUS_OK && out->count == 0 && out->stranger == NULL) {
+            status = round_run(&search, round, file_look);
+        }
+        if (out->count > 0 || out->stranger != NULL) {
+            break;
+        }
+    }
+    return status;
+}
