@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/python/runtime_scan.h"
 #include "daemon/target/elf_file.h"
 
 /* The smallest interpreter (3.8, i386, without its library) has more than twice as much. */
@@ -44,11 +45,14 @@ static bool is_named(const struct search *search, const struct mapped_object *ob
            strstr(name, "pypy") != NULL;
 }
 
+static bool is_large(const struct mapped_object *object) {
+    return object->last->end.v - object->first->start.v >= LARGE_BYTES;
+}
+
 static bool belongs(const struct search *search, const struct mapped_object *object,
                     enum round round) {
     bool named = is_named(search, object);
-    bool large = object->last->end.v - object->first->start.v >= LARGE_BYTES;
-    return round == ROUND_NAMED ? named : !named && large;
+    return round == ROUND_NAMED ? named : !named && is_large(object);
 }
 
 static void candidate_add(struct search *search, const struct mapped_object *object,
@@ -124,6 +128,20 @@ static enum status file_look(struct search *search, const struct mapped_object *
     return STATUS_OK;
 }
 
+/* The last resort, for the program only. */
+static enum status data_look(struct search *search, const struct mapped_object *object,
+                             const struct elf_image *image) {
+    struct raddr address;
+    enum status status = STATUS_ABSENT;
+    if (is_large(object) && strcmp(object->first->path, search->program) == 0) {
+        status = runtime_scan(image, object, &address);
+    }
+    if (status == STATUS_OK) {
+        candidate_add(search, object, image, address, RADDR_NULL, "the look of its data");
+    }
+    return status;
+}
+
 /* Looks at each object of a round in one of the two ways. */
 static enum status round_run(struct search *search, enum round round,
                              enum status (*look)(struct search *, const struct mapped_object *,
@@ -146,6 +164,10 @@ static enum status round_run(struct search *search, enum round round,
     return STATUS_OK;
 }
 
+static bool is_settled(const struct runtime_candidates *candidates) {
+    return candidates->count > 0 || candidates->stranger != NULL;
+}
+
 enum status runtime_candidates_find(const struct process *process, const struct mappings *mappings,
                                     struct runtime_candidates *out) {
     struct search search = {.process = process, .mappings = mappings, .out = out};
@@ -153,14 +175,14 @@ enum status runtime_candidates_find(const struct process *process, const struct 
     out->stranger = NULL;
     program_read(&search);
     enum status status = STATUS_OK;
-    for (unsigned round = ROUND_NAMED; round <= ROUND_OTHERS && status == STATUS_OK; ++round) {
+    for (unsigned round = ROUND_NAMED; round <= ROUND_OTHERS; ++round) {
         status = round_run(&search, round, symbols_look);
-        if (status == STATUS_OK && out->count == 0 && out->stranger == NULL) {
+        if (status == STATUS_OK && !is_settled(out)) {
             status = round_run(&search, round, file_look);
         }
-        if (out->count > 0 || out->stranger != NULL) {
-            break;
+        if (status != STATUS_OK || is_settled(out)) {
+            return status;
         }
     }
-    return status;
+    return round_run(&search, ROUND_NAMED, data_look);
 }

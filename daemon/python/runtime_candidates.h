@@ -31,8 +31,9 @@ struct runtime_candidates {
 };
 
 /* Looks first at the program and at objects with "python" in their name, then at all that are large
- * enough for an interpreter; in each round first at exported symbols, then at the files. OK also if
- * there are none. GONE, DENIED, NOMEM, SYS; what is wrong with a single object is no failure. */
+ * enough for an interpreter; in each round first at exported symbols, then at the files; and in the
+ * end at the program's data. OK also if there are none. GONE, DENIED, NOMEM, SYS; what is wrong
+ * with a single object is no failure. */
 STATUS_CHECKED enum status runtime_candidates_find(const struct process *process,
                                                    const struct mappings *mappings,
                                                    struct runtime_candidates *out);

@@ -115,12 +115,17 @@ static void place_count(const uint8_t *place, struct votes *votes) {
     vote->hex = hex;
 }
 
-/* Counts what begins in bytes [first, end). */
+/* Counts what begins in bytes [first, end). (memchr is an order faster than memmem here.) */
 static void piece_count(const uint8_t *bytes, size_t first, size_t end, struct votes *votes) {
     const uint8_t *from = bytes + first;
-    for (const uint8_t *hit; (hit = memmem(from, (size_t)(bytes + end - from), "3.", 2)) != NULL;
+    if (first >= end) {
+        return;
+    }
+    for (const uint8_t *hit; (hit = memchr(from, '3', (size_t)(bytes + end - from))) != NULL;
          from = hit + 1) {
-        place_count(hit, votes);
+        if (hit[1] == '.') {
+            place_count(hit, votes);
+        }
     }
 }
 
@@ -129,7 +134,7 @@ static enum status mapping_count(const struct memory *memory, const struct mappi
                                  uint8_t *buffer, uint64_t *budget, struct votes *votes) {
     uint64_t extent = mapping->end.v - mapping->start.v;
     uint8_t *piece = buffer + OVERLAP;
-    for (uint64_t begin = 0; begin<extent && * budget> 0; begin += PIECE - OVERLAP) {
+    for (uint64_t begin = 0; begin < extent && *budget != 0; begin += PIECE - OVERLAP) {
         uint64_t left = extent - begin;
         struct iovec remote = {.iov_base = (void *)(uintptr_t)(mapping->start.v + begin),
                                .iov_len = left < PIECE ? (size_t)left : PIECE};
