@@ -162,6 +162,7 @@ Test(collapsed, a_full_batch_comes_out_whole) {
     cr_assert_eq(frames, depth);
     cr_assert_eq(frames, batch->node_capacity - 1);
     cr_assert_str_eq(text + size - 3, " 5\n");
+    free(text);
     batch_destroy(batch);
     written_end(&written);
 }

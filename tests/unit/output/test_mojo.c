@@ -215,12 +215,12 @@ Test(mojo, endless_new_code_does_not_repeat_its_file_name) {
     struct written written = written_make(OUTPUT_FORMAT_MOJO);
     struct batch *batch = written_batch(OUTPUT_FORMAT_MOJO);
     struct error error;
-    static char names[CODES][16];
     for (int round = 0; round < ROUNDS; round++) {
         uint32_t thread = batch_thread(batch, 1, 0, "x");
         for (int i = 0; i < CODES; i++) {
-            snprintf(names[i], sizeof names[i], "f%d", round * CODES + i);
-            const struct code *code = made_code("a.py", names[i], 1, 1);
+            char name[16];
+            snprintf(name, sizeof name, "f%d", round * CODES + i);
+            const struct code *code = made_code("a.py", name, 1, 1);
             cr_assert(batch_sample(batch, thread, MADE_STACK(batch, {code, 0}), 1, 1));
         }
         cr_assert_eq(writer_batch(written.writer, batch, &error), STATUS_OK);

@@ -94,5 +94,6 @@ Test(mojo_keys, a_very_long_string_is_defined_each_time) {
     cr_assert_not(mojo_keys_string(keys, 1, name, &first));
     cr_assert_not(mojo_keys_string(keys, 1, name, &second));
     cr_assert_neq(first, second);
+    free(name);
     mojo_keys_destroy(keys);
 }

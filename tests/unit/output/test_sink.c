@@ -44,6 +44,12 @@ static char *contents(int fd) {
     return text;
 }
 
+static void expect(int fd, const char *expected) {
+    char *text = contents(fd);
+    cr_assert_str_eq(text, expected);
+    free(text);
+}
+
 static void limit_files_to(rlim_t bytes) {
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &(struct rlimit){bytes, RLIM_INFINITY}), 0);
 }
@@ -57,11 +63,11 @@ Test(sink, only_whole_records_are_flushed) {
     sink_end_record(&sink);
     sink_append_string(&sink, "tw");
     cr_assert_eq(sink_flush(&sink, &error), STATUS_OK);
-    cr_assert_str_eq(contents(look), "one\n");
+    expect(look, "one\n");
     sink_append_string(&sink, "o\n");
     sink_end_record(&sink);
     cr_assert_eq(sink_flush(&sink, &error), STATUS_OK);
-    cr_assert_str_eq(contents(look), "one\ntwo\n");
+    expect(look, "one\ntwo\n");
     cr_assert_eq(sink_finish(&sink, &error), STATUS_OK);
     sink_deinit(&sink);
 }
@@ -83,6 +89,7 @@ Test(sink, what_gathers_is_written_without_a_flush_and_in_order) {
     for (int i = 0; i < 100000; i++) {
         cr_assert_eq(atoi(text + i * 14 + 7), i);
     }
+    free(text);
     sink_deinit(&sink);
 }
 
@@ -105,6 +112,7 @@ Test(sink, a_record_may_be_larger_than_the_buffer) {
     for (size_t i = 0; i < size; i++) {
         cr_assert_eq(text[6 + i], (char)('a' + i % 26));
     }
+    free(text);
     sink_deinit(&sink);
 }
 
@@ -121,6 +129,7 @@ Test(sink, one_piece_may_be_larger_than_the_buffer) {
     sink_end_record(&sink);
     cr_assert_eq(sink_flush(&sink, &error), STATUS_OK);
     cr_assert_eq(size_of(look), 2 + (off_t)size);
+    free(piece);
     sink_deinit(&sink);
 }
 
@@ -166,7 +175,7 @@ Test(sink, a_huge_record_that_does_not_fit_is_taken_back_whole) {
     }
     sink_end_record(&sink);
     cr_assert_eq(sink_flush(&sink, &error), STATUS_SYS);
-    cr_assert_str_eq(contents(look), "first\n");
+    expect(look, "first\n");
     sink_deinit(&sink);
 }
 
@@ -184,7 +193,7 @@ Test(sink, what_others_wrote_to_the_file_before_stays) {
     sink_append_string(&sink, "567890\n");
     sink_end_record(&sink);
     cr_assert_eq(sink_flush(&sink, &error), STATUS_SYS);
-    cr_assert_str_eq(contents(look), "theirs\n1234567890\n");
+    expect(look, "theirs\n1234567890\n");
     sink_deinit(&sink);
 }
 
@@ -218,14 +227,14 @@ Test(sink, a_closed_pipe_means_that_the_reader_is_gone) {
 
 static void *read_slowly(void *argument) {
     int fd = *(int *)argument;
-    size_t *total = calloc(1, sizeof *total);
+    static size_t total;
     char bytes[3001];
     ssize_t count;
     while ((count = read(fd, bytes, sizeof bytes)) > 0) {
-        *total += (size_t)count;
+        total += (size_t)count;
         usleep(100);
     }
-    return total;
+    return &total;
 }
 
 Test(sink, a_pipe_that_does_not_block_is_waited_for) {
