@@ -11,7 +11,8 @@ enum {
     FRAME_WORDS_MAX = 1 << 20, /* a frame of 8 MiB */
 };
 
-/* _PyInterpreterFrame's words before localsplus, in the minors where frames lie in the datastack. */
+/* _PyInterpreterFrame's words before localsplus, in the minors where frames lie in the datastack.
+ */
 static uint32_t specials_words(const struct py_layout *layout) {
     return layout->iframe.localsplus / layout->word_size;
 }
@@ -64,13 +65,24 @@ bool code_identity_equal(const struct code_identity *a, const struct code_identi
            a->version == b->version && a->first_line == b->first_line && a->units == b->units;
 }
 
-/* Interpreter trampolines: code that the interpreter itself makes to enter or leave Python frames. Their
- * file is "<interpreter trampoline>" (`__init__` shim and others: Python/specialize.c and
- * Objects/codeobject.c _Py_MakeShimCode, 3.12 to 3.15). */
-static bool code_is_trampoline(const struct code *code) {
-    return strncmp(code->file, "<interpreter ", sizeof "<interpreter " - 1) == 0 ||
-           (code->line_table_size == 0 && strcmp(code->function, "<shim>") == 0 &&
-            strcmp(code->file, "<shim>") == 0);
+/* Whether this is code that the interpreter itself makes to run __init__ from a class call: its
+ * first instruction stands in no compiled code (the shim of _Py_InitCleanup in
+ * Python/specialize.c, 3.12 to 3.15). Other trampolines have their file name "<interpreter
+ * trampoline>" (Python/pylifecycle.c). */
+static bool code_is_trampoline(const struct opcode_table *opcodes, const struct code *code,
+                               const struct code_source *source) {
+    const char *first = source->bytecode_size > 0 ? opcodes->ops[source->bytecode[0]].name : NULL;
+    return (first != NULL && strcmp(first, "EXIT_INIT_CHECK") == 0) ||
+           strcmp(code->file, "<interpreter trampoline>") == 0;
+}
+
+static uint32_t generator_find(const struct code *code) {
+    for (uint32_t i = 0; i < code->units; i++) {
+        if ((code->unit_flags[i] & OP_RETURN_GENERATOR) != 0) {
+            return i;
+        }
+    }
+    return UINT32_MAX;
 }
 
 /* Copies names, units and line table into one block behind the struct. */
@@ -128,11 +140,11 @@ enum status code_build(const struct py_layout *layout, const struct opcode_table
     code->flags = (uint32_t)image_int(source->header + layout->code.flags);
     code->frame_words = geometry.frame_words;
     code->nlocalsplus = geometry.nlocalsplus;
-    code->bytecode_at =
-        layout->frame_model == FRAME_MODEL_HEAP_CHAIN ? 0 : layout->code.bytecode;
+    code->bytecode_at = layout->frame_model == FRAME_MODEL_HEAP_CHAIN ? 0 : layout->code.bytecode;
     code->line_format = layout->line_format;
     code->first_line = image_int(source->header + layout->code.firstlineno);
-    code->hidden = code_is_trampoline(code);
+    code->hidden = code_is_trampoline(opcodes, code, source);
+    code->generator_at = generator_find(code);
     *out = code;
     return STATUS_OK;
 }

@@ -1,5 +1,5 @@
-/* code_build: makes a `struct code` from the bytes of a code object and of what it refers to. Pure, but
- * for the memory that it allocates. Cold. */
+/* code_build: makes a `struct code` from the bytes of a code object and of what it refers to. Pure,
+ * but for the memory that it allocates. Cold. */
 #ifndef ECHION_DAEMON_DECODE_CODE_BUILD_H
 #define ECHION_DAEMON_DECODE_CODE_BUILD_H
 

@@ -9,8 +9,9 @@ enum {
     BYTES_BUDGET = 6 << 20,
 };
 
-/* How long an entry is believed without being looked at again: an eighth of its age, so that a program
- * that makes and frees code all the time is watched closely, and one that does not costs nothing. */
+/* How long an entry is believed without being looked at again: an eighth of its age, so that a
+ * program that makes and frees code all the time is watched closely, and one that does not costs
+ * nothing. */
 enum { BELIEF_SHIFT = 3, BELIEF_MAX_NS = 100 * 1000 * 1000 };
 
 struct retired {
@@ -94,7 +95,8 @@ struct code_entry *code_cache_find(struct code_cache *cache, uint64_t address) {
     return entry;
 }
 
-/* Takes a code out of use, to be freed once no batch can name it. False when that cannot be noted. */
+/* Takes a code out of use, to be freed once no batch can name it. False when that cannot be noted.
+ */
 static bool code_retire(struct code_cache *cache, struct code *code) {
     if (code == NULL) {
         return true;
@@ -180,7 +182,8 @@ void code_cache_epoch(struct code_cache *cache, uint64_t current, uint64_t writt
     cache->epoch = current;
     retired_free(cache, written);
     if ((cache->bytes > BYTES_BUDGET || cache->used > ENTRIES_MAX / 2) && current > 0) {
-        /* What the last epochs did not use leaves; when that is not enough, all but the last one's. */
+        /* What the last epochs did not use leaves; when that is not enough, all but the last one's.
+         */
         uint64_t idle = current > IDLE_EPOCHS ? current - IDLE_EPOCHS : 0;
         (void)code_cache_rebuild(cache, cache->bytes > 2 * BYTES_BUDGET ? current - 1 : idle);
     }

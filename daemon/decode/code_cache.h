@@ -1,9 +1,9 @@
 /* code_cache: the code objects known so far, by address. Owned by a sampler and used by its thread
  * only; code_cache_find is HOT, everything else is not.
  *
- * A code object can be freed and another take its address, so each entry is believed for a while only
- * (code_cache_stale), the shorter the younger it is. A code that left the cache lives on until every
- * batch that may name it has been written: until the epoch in which it left has ended. */
+ * A code object can be freed and another take its address, so each entry is believed for a while
+ * only (code_cache_stale), the shorter the younger it is. A code that left the cache lives on until
+ * every batch that may name it has been written: until the epoch in which it left has ended. */
 #ifndef ECHION_DAEMON_DECODE_CODE_CACHE_H
 #define ECHION_DAEMON_DECODE_CODE_CACHE_H
 
@@ -20,18 +20,18 @@ struct code_entry {
     struct code *code;       /* NULL: what is there is no code object */
     uint64_t known_since_ns; /* when it was first read */
     uint64_t believed_until_ns;
-    uint64_t last_used;      /* the epoch of its last use */
+    uint64_t last_used; /* the epoch of its last use */
 };
 
 STATUS_CHECKED enum status code_cache_create(struct code_cache **out);
 void code_cache_destroy(struct code_cache *cache);
 
-/* The entry for an address, NULL if nothing is known of it. Marks it as used. HOT. The entry moves when
- * the cache changes; the code does not. */
+/* The entry for an address, NULL if nothing is known of it. Marks it as used. HOT. The entry moves
+ * when the cache changes; the code does not. */
 struct code_entry *code_cache_find(struct code_cache *cache, uint64_t address);
 
-/* Puts `code` (taken over; NULL remembers that there is none) at `address`, in place of what was there.
- * NOMEM if it cannot be kept; `code` is then freed. */
+/* Puts `code` (taken over; NULL remembers that there is none) at `address`, in place of what was
+ * there. NOMEM if it cannot be kept; `code` is then freed. */
 STATUS_CHECKED enum status code_cache_put(struct code_cache *cache, uint64_t address,
                                           struct code *code, uint64_t now_ns);
 
@@ -39,8 +39,8 @@ STATUS_CHECKED enum status code_cache_put(struct code_cache *cache, uint64_t add
 void code_entry_confirm(struct code_entry *entry, uint64_t now_ns);
 
 /* Begins epoch `current`; every batch filled before epoch `written` has been written: what left the
- * cache before it is freed. When the cache is over its budget, entries that have not been used for some
- * epochs leave. To be called between batches. */
+ * cache before it is freed. When the cache is over its budget, entries that have not been used for
+ * some epochs leave. To be called between batches. */
 void code_cache_epoch(struct code_cache *cache, uint64_t current, uint64_t written);
 
 /* Bytes that the cache holds, codes included. */

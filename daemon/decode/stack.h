@@ -1,8 +1,9 @@
 /* stack: the frames of one thread, outermost first, as the last walk over a picture found them.
  *
- * HOT. Owned by the sampler's record of the thread, and reused from sample to sample: a walk compares
- * each frame with the one that stands at its place, so that what has not changed costs next to nothing.
- * Room is fixed while walking; a stack that is too deep is cut at the innermost end and says so. */
+ * HOT. Owned by the sampler's record of the thread, and reused from sample to sample: a walk
+ * compares each frame with the one that stands at its place, so that what has not changed costs
+ * next to nothing. Room is fixed while walking; a stack that is too deep is cut at the innermost
+ * end and says so. */
 #ifndef ECHION_DAEMON_DECODE_STACK_H
 #define ECHION_DAEMON_DECODE_STACK_H
 
@@ -18,33 +19,43 @@ struct frame_header {
     uint64_t function;   /* function object, tag bits removed; 0 to 3.10 */
     uint64_t previous;   /* the caller's frame, by the frame's own word: f_back, previous */
     uint64_t instr;      /* address of, or to 3.10 index of, its instruction */
-    int64_t depth;       /* 3.11-3.13: stacktop; from 3.14 on: words from localsplus to stackpointer */
-    uint32_t owner;      /* 3.11: is_entry */
-    uint32_t state;      /* to 3.10: f_executing or f_state */
+    int64_t depth;  /* 3.11-3.13: stacktop; from 3.14 on: words from localsplus to stackpointer */
+    uint32_t owner; /* 3.11: is_entry */
+    uint32_t state; /* to 3.10: f_executing or f_state */
 };
 
 struct frame {
     struct frame_header header;
     const struct code *code;
-    uint32_t unit;      /* the code unit that it executes; 0 when it has not begun */
-    uint16_t flags;     /* class of that unit (opcodes.h) */
-    bool just_pushed;   /* it has not executed its first instruction */
-    bool outside;       /* it is not in the datastack: a generator's or coroutine's */
+    uint32_t unit;    /* the code unit that it executes; 0 when it has not begun */
+    uint16_t flags;   /* class of that unit (opcodes.h) */
+    bool just_pushed; /* it has not executed its first instruction */
+    bool outside;     /* it is not in the datastack: a generator's or coroutine's */
 };
+
+enum { STACK_GENERATORS_MAX = 16 };
 
 struct stack {
     struct frame *frames;
     uint32_t depth, capacity;
-    bool cut;      /* there are more frames than room */
-    uint32_t same; /* so many outermost frames have the code and unit that they had in the last walk */
-    uint32_t last_depth; /* depth of the last complete walk; entries above it are no memory of anything */
+    bool cut; /* there are more frames than room */
+    uint32_t
+        same; /* so many outermost frames have the code and unit that they had in the last walk */
+    uint32_t last_depth; /* depth of the last complete walk; entries above it are no memory of
+                            anything */
+    uint64_t
+        generators[STACK_GENERATORS_MAX]; /* code objects of generators seen lately, by address */
+    uint32_t generator_next;
+    uint64_t entry_low,
+        entry_high;   /* where entry frames were seen: the thread's C stack is there */
     bool by_mismatch; /* accepted though a check failed: to be shown as torn */
 };
 
 enum walk_outcome {
     WALK_DONE,         /* the stack is complete */
     WALK_NEED_CODE,    /* nothing is known of the code object at `need`: learn it and walk again */
-    WALK_NEED_OUTSIDE, /* a frame at `need` matters and is not in the picture: add it, take another */
+    WALK_NEED_OUTSIDE, /* a frame at `need` matters and is not in the picture: add it, take another
+                        */
     WALK_NEED_CHUNKS,  /* the datastack is not the one that the picture was planned for */
     WALK_TORN,         /* the picture contradicts itself: take another */
 };

@@ -35,8 +35,8 @@ static enum status type_is_code(struct code_loader *loader, uint64_t type, bool 
     *is_code = false;
     uint64_t name_at = 0;
     char name[sizeof "code"] = "";
-    enum status status = memory_read_word(
-        loader->memory, raddr_make(type + loader->layout->type.name), &name_at);
+    enum status status =
+        memory_read_word(loader->memory, raddr_make(type + loader->layout->type.name), &name_at);
     if (status == STATUS_OK) {
         status = memory_read(loader->memory, raddr_make(name_at), name, sizeof name);
     }
@@ -107,8 +107,8 @@ static enum status bytecode_read(const struct code_loader *loader, uint64_t addr
     if (bytes == NULL) {
         return STATUS_NOMEM;
     }
-    enum status status = memory_read(
-        loader->memory, raddr_make(address + layout->code.bytecode), bytes, units * 2);
+    enum status status =
+        memory_read(loader->memory, raddr_make(address + layout->code.bytecode), bytes, units * 2);
     if (status != STATUS_OK) {
         return status;
     }
@@ -128,8 +128,7 @@ static enum status code_load(const struct code_loader *loader, uint64_t address,
     struct code_source source = {.address = address, .header = header};
     struct string_object filename STRING_OBJECT_GUARD = {.bytes = NULL};
     struct string_object name STRING_OBJECT_GUARD = {.bytes = NULL};
-    enum status status =
-        bytecode_read(loader, address, header, &bytecode, &source.bytecode_size);
+    enum status status = bytecode_read(loader, address, header, &bytecode, &source.bytecode_size);
     if (status == STATUS_OK) {
         status = bytes_read(loader, image_word(header + layout->code.linetable, w), LINE_TABLE_MAX,
                             &line_table, &source.line_table_size);
@@ -162,10 +161,9 @@ enum status code_loader_learn(struct code_loader *loader, uint64_t address, uint
     enum status status =
         memory_read(loader->memory, raddr_make(address), header, header_size(loader->layout));
     if (status == STATUS_OK) {
-        status = type_is_code(loader,
-                              image_word(header + loader->layout->object.ob_type,
-                                         loader->layout->word_size),
-                              &is_code);
+        status = type_is_code(
+            loader, image_word(header + loader->layout->object.ob_type, loader->layout->word_size),
+            &is_code);
     }
     if (status == STATUS_GONE || status == STATUS_DENIED) {
         return status;

@@ -1,5 +1,5 @@
-/* code_loader: learns code objects from the target's memory and puts them into the code cache. Owned by
- * a sampler, used by its thread only. Cold: some reads and allocations per code object. */
+/* code_loader: learns code objects from the target's memory and puts them into the code cache.
+ * Owned by a sampler, used by its thread only. Cold: some reads and allocations per code object. */
 #ifndef ECHION_DAEMON_SERVICE_CODE_LOADER_H
 #define ECHION_DAEMON_SERVICE_CODE_LOADER_H
 
@@ -26,9 +26,9 @@ void code_loader_init(struct code_loader *loader, const struct memory *memory,
                       const struct py_layout *layout, const struct opcode_table *opcodes,
                       struct code_cache *codes);
 
-/* Makes the cache know what is at `address`: confirms an entry that is still right, replaces one whose
- * code object is gone, adds a new one, remembers that there is no code object. Fails only when the
- * memory cannot be read (GONE, DENIED) or room is lacking (NOMEM). */
+/* Makes the cache know what is at `address`: confirms an entry that is still right, replaces one
+ * whose code object is gone, adds a new one, remembers that there is no code object. Fails only
+ * when the memory cannot be read (GONE, DENIED) or room is lacking (NOMEM). */
 STATUS_CHECKED enum status code_loader_learn(struct code_loader *loader, uint64_t address,
                                              uint64_t now_ns);
 

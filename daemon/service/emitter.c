@@ -13,8 +13,8 @@ void emitter_init(struct emitter *emitter, struct handover *handover, struct cod
     };
 }
 
-/* Nothing of the last batch is valid in the next one. Stacks forget what they were, so that every code
- * that is in use is looked up, and so marked as used, in each batch. */
+/* Nothing of the last batch is valid in the next one. Stacks forget what they were, so that every
+ * code that is in use is looked up, and so marked as used, in each batch. */
 static void threads_forget(struct thread_table *threads) {
     for (uint32_t i = 0; i < threads->count; i++) {
         struct thread_record *record = threads->records[i];

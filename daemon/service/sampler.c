@@ -1,4 +1,5 @@
-/* HOT: tick() and what it calls make no system call but the reads, unless something new shows up. */
+/* HOT: tick() and what it calls make no system call but the reads, unless something new shows up.
+ */
 #include "daemon/service/sampler.h"
 
 #include <errno.h>
@@ -18,8 +19,8 @@
 enum {
     ALL_SPANS = 64 * 1024,
     ALL_BYTES = 64 << 20,
-    SCAN_NS = 1000 * 1000,          /* the thread lists are checked that often at most */
-    LABELS_NS = 500 * 1000 * 1000,  /* and the threads' names read */
+    SCAN_NS = 1000 * 1000,            /* the thread lists are checked that often at most */
+    LABELS_NS = 500 * 1000 * 1000,    /* and the threads' names read */
     PATIENCE_NS = 1000 * 1000 * 1000, /* structures that make no sense for so long are corrupt */
     STOP_POLL_NS = 10 * 1000 * 1000,
 };
@@ -171,8 +172,8 @@ static void labels_refresh(struct sampler *sampler, uint64_t now_ns) {
     sampler->labels_due_ns = now_ns + LABELS_NS;
 }
 
-/* Plans the picture of all threads. Threads that do not fit any more are left out of it, and are seen
- * in pictures of their own. */
+/* Plans the picture of all threads. Threads that do not fit any more are left out of it, and are
+ * seen in pictures of their own. */
 static void picture_plan(struct sampler *sampler) {
     picture_begin(sampler->picture);
     for (uint32_t i = 0; i < sampler->threads.count; i++) {
@@ -209,8 +210,7 @@ static bool sample_emit(struct sampler *sampler, struct thread_record *record, b
     if (!emitter_sample(emitter, record, node, 1, (int64_t)(ns / 1000))) {
         emitter_turn(emitter, now_ns);
         node = emitter_node(emitter, record, torn, now_ns);
-        if (node == BATCH_FULL ||
-            !emitter_sample(emitter, record, node, 1, (int64_t)(ns / 1000))) {
+        if (node == BATCH_FULL || !emitter_sample(emitter, record, node, 1, (int64_t)(ns / 1000))) {
             return false;
         }
     }
@@ -257,9 +257,12 @@ static enum status housekeep(struct sampler *sampler, uint64_t now_ns) {
         if (!sampler->planned) {
             sampler->rescan = true;
         } else {
-            status = thread_table_check(&sampler->threads, &sampler->memory, sampler->layout,
-                                        sampler->runtime->address, sampler->picture,
-                                        &sampler->rescan);
+            status =
+                thread_table_check(&sampler->threads, &sampler->memory, sampler->layout,
+                                   sampler->runtime->address, sampler->picture, &sampler->rescan);
+            if (status == STATUS_OK && !sampler->rescan) {
+                sampler->sane_ns = now_ns;
+            }
         }
     }
     if (sampler->rescan && (status == STATUS_OK || status == STATUS_TORN)) {
@@ -313,7 +316,8 @@ static enum status failure_judge(struct sampler *sampler, enum status status, ui
     case STATUS_DENIED:
         return error_set(error, STATUS_DENIED,
                          "the memory of process %d may not be read any more: it has probably "
-                         "started a program with other rights", pid);
+                         "started a program with other rights",
+                         pid);
     case STATUS_NOMEM:
         return error_set(error, STATUS_NOMEM, "out of memory while sampling process %d", pid);
     default:

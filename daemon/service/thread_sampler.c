@@ -9,7 +9,8 @@ enum {
     STACK_DEPTH_MAX = 16384, /* frames; a deeper stack is cut */
     AGAIN_SPANS = 2048,
     AGAIN_BYTES = 24 << 20,
-    OUTSIDE_WORDS = 40, /* read of a frame outside the datastack: header, locals, value stack */
+    OUTSIDE_BEFORE = 16, /* bytes read before a frame outside the datastack: a generator's state */
+    OUTSIDE_WORDS = 40,  /* read of a frame outside the datastack: header, locals, value stack */
 };
 
 enum status thread_sampler_init(struct thread_sampler *sampler, const struct memory *memory,
@@ -20,12 +21,15 @@ enum status thread_sampler_init(struct thread_sampler *sampler, const struct mem
     }
     *sampler = (struct thread_sampler){.memory = memory, .layout = layout, .codes = codes};
     code_loader_init(&sampler->loader, memory, layout, opcodes, codes);
-    return picture_create(AGAIN_SPANS, AGAIN_BYTES, &sampler->again);
+    enum status status = call_pairs_create(&sampler->pairs);
+    return status != STATUS_OK ? status : picture_create(AGAIN_SPANS, AGAIN_BYTES, &sampler->again);
 }
 
 void thread_sampler_deinit(struct thread_sampler *sampler) {
     picture_destroy(sampler->again);
+    call_pairs_destroy(sampler->pairs);
     sampler->again = NULL;
+    sampler->pairs = NULL;
 }
 
 /* A picture of this thread alone. */
@@ -60,7 +64,8 @@ static enum status walk_provide(struct thread_sampler *sampler, struct thread_re
     case WALK_NEED_CODE:
         return code_loader_learn(&sampler->loader, result.need, now_ns);
     case WALK_NEED_OUTSIDE:
-        thread_plan_want(&record->plan, result.need, OUTSIDE_WORDS * sampler->layout->word_size,
+        thread_plan_want(&record->plan, result.need - OUTSIDE_BEFORE,
+                         OUTSIDE_BEFORE + OUTSIDE_WORDS * sampler->layout->word_size, false,
                          sampler->tick);
         break;
     case WALK_NEED_CHUNKS:
@@ -84,6 +89,22 @@ static bool stack_grow(struct thread_record *record) {
     return depth <= STACK_DEPTH_MAX && thread_record_reserve(record, depth) == STATUS_OK;
 }
 
+/* Lets the plan follow the thread: the used part of its chunks, the generators in its stack. */
+static void plan_follow(struct thread_sampler *sampler, struct thread_record *record,
+                        const struct thread_image *image) {
+    struct thread_plan *plan = &record->plan;
+    const struct stack *stack = &record->stack;
+    thread_plan_fit(plan, sampler->layout, image);
+    for (uint32_t i = 0; plan->outside_count > 0 && i < stack->depth; i++) {
+        if (stack->frames[i].outside) {
+            thread_plan_want(plan, stack->frames[i].header.address - OUTSIDE_BEFORE,
+                             OUTSIDE_BEFORE + OUTSIDE_WORDS * sampler->layout->word_size, true,
+                             sampler->tick);
+        }
+    }
+    thread_plan_expire(plan, sampler->tick);
+}
+
 static bool status_ends(enum status status) {
     return status == STATUS_GONE || status == STATUS_DENIED || status == STATUS_ABSENT;
 }
@@ -105,13 +126,13 @@ enum status thread_sampler_stack(struct thread_sampler *sampler, struct thread_r
         if (status != STATUS_OK) {
             break;
         }
-        struct walk_result result = frame_walk(layout, sampler->codes, &image, now_ns,
-                                               pictures < PICTURES_MAX, stack);
+        struct walk_result result = frame_walk(layout, sampler->codes, sampler->pairs, &image,
+                                               now_ns, pictures < PICTURES_MAX, stack);
         if (record->node_count > stack->same) {
             record->node_count = stack->same;
         }
         if (result.outcome == WALK_DONE && !(stack->cut && stack_grow(record))) {
-            thread_plan_fit(&record->plan, layout, &image);
+            plan_follow(sampler, record, &image);
             return STATUS_OK;
         }
         if (result.outcome != WALK_DONE) {

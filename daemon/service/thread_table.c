@@ -170,8 +170,8 @@ static enum status interpreter_scan(struct thread_table *table, const struct mem
         if (image_word(bytes + layout->thread.interp, layout->word_size) != address) {
             return STATUS_TORN; /* freed, or never a thread state of this interpreter */
         }
-        status = state_note(table, layout, state, bytes, address, view->id, THREADS_MAX - *budget, now_ns,
-                       changed);
+        status = state_note(table, layout, state, bytes, address, view->id, THREADS_MAX - *budget,
+                            now_ns, changed);
         if (status != STATUS_OK) {
             return status;
         }
@@ -264,8 +264,7 @@ enum status thread_table_check(const struct thread_table *table, const struct me
         return status;
     }
     const uint8_t *bytes = (const uint8_t *)values;
-    *changed = got != (size_t)count * w ||
-               image_word(bytes, w) != table->records[0]->interpreter;
+    *changed = got != (size_t)count * w || image_word(bytes, w) != table->records[0]->interpreter;
     bytes += w;
     for (uint32_t i = 0; i < table->count && !*changed; i++) {
         const struct thread_record *record = table->records[i];
@@ -277,8 +276,8 @@ enum status thread_table_check(const struct thread_table *table, const struct me
         const struct span *span = &picture->spans[record->first_span];
         uint64_t next = last ? 0 : table->records[i + 1]->state;
         *changed = *changed || span->got < layout->thread.size ||
-                   image_word(picture_span_bytes(picture, record->first_span) +
-                                  layout->thread.next, w) != next;
+                   image_word(picture_span_bytes(picture, record->first_span) + layout->thread.next,
+                              w) != next;
     }
     return STATUS_OK;
 }

@@ -24,7 +24,7 @@ struct thread_record {
     int32_t tid;      /* in the daemon's PID namespace; 0 while unknown */
     char *label;      /* as shown, owned; NULL while unknown */
     bool seen;        /* by the scan under way */
-    uint32_t place;       /* in the order of the target's lists */
+    uint32_t place;   /* in the order of the target's lists */
 
     struct thread_plan plan;
     uint32_t first_span; /* of the picture of all threads */
@@ -51,22 +51,22 @@ typedef void thread_account_free(struct thread_account *account);
 void thread_table_init(struct thread_table *table);
 void thread_table_deinit(struct thread_table *table, thread_account_free *account_free);
 
-/* Brings the table up to date with the target's interpreters and threads: keeps records of thread states
- * that are still there (the same address and id), frees those that ended, makes new ones. Cold: a read
- * per interpreter and thread. TORN if the lists change under the scan or make no sense, the table is
- * then unchanged but for records marked; `changed` says whether anything came or went. */
+/* Brings the table up to date with the target's interpreters and threads: keeps records of thread
+ * states that are still there (the same address and id), frees those that ended, makes new ones.
+ * Cold: a read per interpreter and thread. TORN if the lists change under the scan or make no
+ * sense, the table is then unchanged but for records marked; `changed` says whether anything came
+ * or went. */
 STATUS_CHECKED enum status thread_table_scan(struct thread_table *table,
                                              const struct memory *memory,
-                                             const struct py_layout *layout,
-                                             struct raddr runtime, uint64_t now_ns, bool *changed,
+                                             const struct py_layout *layout, struct raddr runtime,
+                                             uint64_t now_ns, bool *changed,
                                              thread_account_free *account_free);
 
-/* Whether the target's lists differ from what the last scan found, as far as their heads and the `next`
- * of every thread state in `picture` tell. One read. */
+/* Whether the target's lists differ from what the last scan found, as far as their heads and the
+ * `next` of every thread state in `picture` tell. One read. */
 STATUS_CHECKED enum status thread_table_check(const struct thread_table *table,
                                               const struct memory *memory,
-                                              const struct py_layout *layout,
-                                              struct raddr runtime,
+                                              const struct py_layout *layout, struct raddr runtime,
                                               const struct picture *picture, bool *changed);
 
 /* Makes room for `depth` frames in a thread's stack. Cold. */

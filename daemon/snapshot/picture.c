@@ -1,4 +1,5 @@
-/* HOT: no allocation, lock, log or system call but the read itself, except in create and destroy. */
+/* HOT: no allocation, lock, log or system call but the read itself, except in create and destroy.
+ */
 #include "daemon/snapshot/picture.h"
 
 #include <limits.h>
@@ -67,9 +68,8 @@ enum status picture_take(struct picture *picture, uint32_t first, const struct m
     while (first < picture->count) {
         uint32_t end = picture->count - first > IOV_MAX ? first + IOV_MAX : picture->count;
         size_t got = 0;
-        enum status status =
-            memory_read_batch(memory, picture->bytes + picture->spans[first].at,
-                              picture->remote + first, end - first, &got);
+        enum status status = memory_read_batch(memory, picture->bytes + picture->spans[first].at,
+                                               picture->remote + first, end - first, &got);
         if (status != STATUS_OK && status != STATUS_TORN) {
             return status;
         }

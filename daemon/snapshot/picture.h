@@ -1,8 +1,8 @@
 /* picture: a copy of many spans of the target's memory, taken with as few system calls as possible.
  *
- * HOT: after creation nothing here allocates, logs or makes another system call than the read itself.
- * Owned by one sampler and used by its thread only. The order of the spans is the order in which the
- * kernel copies them, which the stack walkers rely on (docs/sampling.md). */
+ * HOT: after creation nothing here allocates, logs or makes another system call than the read
+ * itself. Owned by one sampler and used by its thread only. The order of the spans is the order in
+ * which the kernel copies them, which the stack walkers rely on (docs/sampling.md). */
 #ifndef ECHION_DAEMON_SNAPSHOT_PICTURE_H
 #define ECHION_DAEMON_SNAPSHOT_PICTURE_H
 
@@ -42,9 +42,10 @@ void picture_begin(struct picture *picture);
 /* Adds a span; its index, or PICTURE_FULL. */
 uint32_t picture_add(struct picture *picture, struct raddr address, uint32_t size);
 
-/* Copies spans `first` to the last, in order: one process_vm_readv for up to IOV_MAX of them. Where a
- * span cannot be read (any more) the spans behind it are still read, by a further call. OK also then:
- * look at `got`. GONE when the process has no memory any more, DENIED when it may not be read. */
+/* Copies spans `first` to the last, in order: one process_vm_readv for up to IOV_MAX of them. Where
+ * a span cannot be read (any more) the spans behind it are still read, by a further call. OK also
+ * then: look at `got`. GONE when the process has no memory any more, DENIED when it may not be
+ * read. */
 STATUS_CHECKED enum status picture_take(struct picture *picture, uint32_t first,
                                         const struct memory *memory);
 

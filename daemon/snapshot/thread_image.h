@@ -1,8 +1,9 @@
 /* thread_image: what one picture holds of one thread: its thread state, its datastack chunks, and
- * frames that lie outside them. HOT; a plain value over bytes that the picture owns, rebuilt for each.
+ * frames that lie outside them. HOT; a plain value over bytes that the picture owns, rebuilt for
+ * each.
  *
- * Bytes with addresses, whoever copied them: process_vm_readv or a test. The bytes are the target's, so
- * everything in them may be a lie. */
+ * Bytes with addresses, whoever copied them: process_vm_readv or a test. The bytes are the
+ * target's, so everything in them may be a lie. */
 #ifndef ECHION_DAEMON_SNAPSHOT_THREAD_IMAGE_H
 #define ECHION_DAEMON_SNAPSHOT_THREAD_IMAGE_H
 
@@ -11,18 +12,24 @@
 #include <stdint.h>
 #include <string.h>
 
+/* A larger datastack chunk than any frame needs is a lie. */
+enum { CHUNK_BYTES_MAX = 8 << 20 };
+
 struct extent {
     uint64_t address;
     const uint8_t *bytes;
-    uint32_t size; /* bytes really copied */
+    uint32_t size;  /* bytes really copied */
+    uint32_t whole; /* bytes that the chunk has */
 };
 
 struct thread_image {
-    const uint8_t *state;         /* the thread state, layout->thread.size bytes */
-    const struct extent *chunks;  /* the datastack, oldest chunk first */
+    const uint8_t *state;        /* the thread state, layout->thread.size bytes */
+    const struct extent *chunks; /* the datastack, oldest chunk first */
     uint32_t chunk_count;
     const struct extent *outside; /* generators, entry frames on the C stack, heap frames */
     uint32_t outside_count;
+    struct extent again; /* the last chunk once more, as it was when the others had been copied; may
+                            be empty */
 };
 
 /* The `size` bytes at `address` if the extents hold all of them, else NULL. */
@@ -35,6 +42,16 @@ static inline const uint8_t *extents_find(const struct extent *extents, uint32_t
         }
     }
     return NULL;
+}
+
+/* Whether an address lies in one of the extents, copied or not. */
+static inline bool extents_have(const struct extent *extents, uint32_t count, uint64_t address) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (address - extents[i].address < extents[i].whole) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A word of the target (4 or 8 bytes, little-endian as the host), zero-extended. */

@@ -4,10 +4,11 @@
 #include <stdlib.h>
 
 enum {
-    CHUNK_SLACK = 512,         /* bytes read beyond the top: a frame may be pushed meanwhile */
-    CHUNK_STEP = 256,          /* lengths are multiples of it, so that they seldom change */
-    CHUNK_BYTES_MAX = 8 << 20, /* a larger chunk than any frame needs is a lie */
-    MERGE_GAP = 8192,          /* outside frames so close are read as one span */
+    CHUNK_SLACK = 512,  /* bytes read beyond the top: a frame may be pushed meanwhile */
+    CHUNK_STEP = 256,   /* lengths are multiples of it, so that they seldom change */
+    OUTSIDE_IDLE = 500, /* ticks after which an outside frame is forgotten */
+    CHUNK_IDLE = 256,   /* pictures after which chunks that are not in use are forgotten */
+    MERGE_GAP = 8192,   /* outside frames so close are read as one span */
 };
 
 void thread_plan_init(struct thread_plan *plan, struct raddr state) {
@@ -55,8 +56,8 @@ enum status thread_plan_learn(struct thread_plan *plan, const struct memory *mem
     const unsigned w = layout->word_size;
     uint64_t address = 0;
     uint64_t top = 0;
-    enum status status = memory_read_word(
-        memory, raddr_add(plan->state, layout->thread.datastack_chunk), &address);
+    enum status status =
+        memory_read_word(memory, raddr_add(plan->state, layout->thread.datastack_chunk), &address);
     if (status == STATUS_OK) {
         status =
             memory_read_word(memory, raddr_add(plan->state, layout->thread.datastack_top), &top);
@@ -136,6 +137,16 @@ uint32_t thread_plan_add(struct thread_plan *plan, const struct py_layout *layou
     if (!outside_add(plan, picture)) {
         return PICTURE_FULL;
     }
+    plan->again = false;
+    for (uint32_t i = 0; i < plan->outside_count && plan->chunk_count > 0; i++) {
+        plan->again = plan->again || plan->outside[i].generator;
+    }
+    if (plan->again) {
+        const struct plan_chunk *chunk = &plan->chunks[plan->chunk_count - 1];
+        if (picture_add(picture, raddr_make(chunk->address), chunk->length) == PICTURE_FULL) {
+            return PICTURE_FULL;
+        }
+    }
     plan->changed = false;
     return first;
 }
@@ -149,6 +160,17 @@ static struct extent span_extent(const struct picture *picture, uint32_t index) 
     };
 }
 
+/* Index of the chunk at `address`; chunk_count if the plan does not have it. The last are the
+ * likeliest. */
+static uint32_t chunk_find(const struct thread_plan *plan, uint64_t address) {
+    for (uint32_t i = plan->chunk_count; i > 0; i--) {
+        if (plan->chunks[i - 1].address == address) {
+            return i - 1;
+        }
+    }
+    return plan->chunk_count;
+}
+
 enum status thread_plan_image(struct thread_plan *plan, const struct py_layout *layout,
                               const struct picture *picture, uint32_t first_span,
                               struct thread_image *image) {
@@ -159,6 +181,7 @@ enum status thread_plan_image(struct thread_plan *plan, const struct py_layout *
     uint32_t span = first_span + 1;
     for (uint32_t i = 0; i < plan->chunk_count; i++) {
         plan->chunk_extents[i] = span_extent(picture, span++);
+        plan->chunk_extents[i].whole = plan->chunks[i].size;
     }
     for (uint32_t i = 0; i < plan->outside_spans; i++) {
         plan->outside_extents[i] = span_extent(picture, span++);
@@ -167,21 +190,35 @@ enum status thread_plan_image(struct thread_plan *plan, const struct py_layout *
     image->chunk_count = plan->chunk_count;
     image->outside = plan->outside_extents;
     image->outside_count = plan->outside_spans;
+    image->again = plan->again ? span_extent(picture, span) : (struct extent){.bytes = NULL};
     if (layout->frame_model == FRAME_MODEL_HEAP_CHAIN) {
         return STATUS_OK;
     }
-    uint64_t last = plan->chunk_count == 0 ? 0 : plan->chunks[plan->chunk_count - 1].address;
     uint64_t now = image_word(image->state + layout->thread.datastack_chunk, layout->word_size);
-    return last == now ? STATUS_OK : STATUS_TORN;
+    return now == 0 || chunk_find(plan, now) < plan->chunk_count ? STATUS_OK : STATUS_TORN;
 }
 
-void thread_plan_want(struct thread_plan *plan, uint64_t address, uint32_t size, uint64_t tick) {
+void thread_plan_expire(struct thread_plan *plan, uint64_t tick) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < plan->outside_count; i++) {
+        if (tick - plan->outside[i].last_wanted <= OUTSIDE_IDLE) {
+            plan->outside[kept++] = plan->outside[i];
+        }
+    }
+    plan->changed = plan->changed || kept < plan->outside_count;
+    plan->outside_count = kept;
+}
+
+void thread_plan_want(struct thread_plan *plan, uint64_t address, uint32_t size, bool generator,
+                      uint64_t tick) {
     uint32_t at = 0;
     while (at < plan->outside_count && plan->outside[at].address < address) {
         at++;
     }
     if (at < plan->outside_count && plan->outside[at].address == address) {
         plan->outside[at].last_wanted = tick;
+        plan->changed = plan->changed || (generator && !plan->again);
+        plan->outside[at].generator = plan->outside[at].generator || generator;
         return;
     }
     if (plan->outside_count == PLAN_OUTSIDE_MAX) {
@@ -198,26 +235,50 @@ void thread_plan_want(struct thread_plan *plan, uint64_t address, uint32_t size,
     }
     memmove(&plan->outside[at + 1], &plan->outside[at],
             (plan->outside_count - at) * sizeof plan->outside[0]);
-    plan->outside[at] =
-        (struct plan_outside){.address = address, .size = size, .last_wanted = tick};
+    plan->outside[at] = (struct plan_outside){
+        .address = address, .size = size, .last_wanted = tick, .generator = generator};
     plan->outside_count++;
     plan->changed = true;
 }
 
-void thread_plan_fit(struct thread_plan *plan, const struct py_layout *layout,
-                     const struct thread_image *image) {
-    if (plan->chunk_count == 0) {
-        return;
-    }
-    struct plan_chunk *chunk = &plan->chunks[plan->chunk_count - 1];
-    uint64_t top = image_word(image->state + layout->thread.datastack_top, layout->word_size);
-    uint32_t length = chunk_length(chunk->size, chunk_used(chunk, top));
+/* Fits the length that is read of a chunk to the bytes that are in use of it. */
+static void chunk_fit(struct thread_plan *plan, struct plan_chunk *chunk, uint64_t used) {
+    uint32_t length = chunk_length(chunk->size, used);
     if (length > chunk->length) {
         chunk->length = length;
         plan->changed = true;
     } else if (chunk->length - length >= 4 * CHUNK_STEP) {
         /* Shrink slowly: a stack that breathes would else be too long for every second picture. */
         chunk->length -= CHUNK_STEP;
+        plan->changed = true;
+    }
+}
+
+void thread_plan_fit(struct thread_plan *plan, const struct py_layout *layout,
+                     const struct thread_image *image) {
+    const unsigned w = layout->word_size;
+    if (plan->chunk_count == 0 || layout->frame_model == FRAME_MODEL_HEAP_CHAIN) {
+        return;
+    }
+    uint32_t last = chunk_find(plan, image_word(image->state + layout->thread.datastack_chunk, w));
+    for (uint32_t i = 0; i < last && i < plan->chunk_count; i++) {
+        const struct extent *extent = &image->chunks[i];
+        if (extent->size >= layout->chunk.data) {
+            uint64_t used = image_word(extent->bytes + layout->chunk.top, w) * w;
+            chunk_fit(plan, &plan->chunks[i],
+                      used <= CHUNK_BYTES_MAX ? used + layout->chunk.data : 0);
+        }
+    }
+    if (last < plan->chunk_count) {
+        uint64_t top = image_word(image->state + layout->thread.datastack_top, w);
+        chunk_fit(plan, &plan->chunks[last], chunk_used(&plan->chunks[last], top));
+    }
+    /* A chunk that was popped often comes back at the same address: it is still read for a while.
+     */
+    plan->idle = last + 1 < plan->chunk_count ? plan->idle + 1 : 0;
+    if (plan->idle > CHUNK_IDLE) {
+        plan->chunk_count = last + 1;
+        plan->idle = 0;
         plan->changed = true;
     }
 }

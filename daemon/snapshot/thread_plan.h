@@ -1,10 +1,11 @@
-/* thread_plan: which spans of memory make up the picture of one thread, learned from the last pictures
- * of it. Owned by the sampler's record of the thread and used by its thread only. HOT where marked.
+/* thread_plan: which spans of memory make up the picture of one thread, learned from the last
+ * pictures of it. Owned by the sampler's record of the thread and used by its thread only. HOT
+ * where marked.
  *
- * Datastack (3.11 on): the thread state, the used part of every chunk, oldest first, then the frames
- * outside it that were part of the last stacks: generators read after the chunks are the same or a
- * readable corpse; read before them, some do not exist yet (docs/sampling.md).
- * Heap chain (to 3.10): the thread state, then the frames of the last stacks, outermost first. */
+ * Datastack (3.11 on): the thread state, the used part of every chunk, oldest first, then the
+ * frames outside it that were part of the last stacks: generators read after the chunks are the
+ * same or a readable corpse; read before them, some do not exist yet (docs/sampling.md). Heap chain
+ * (to 3.10): the thread state, then the frames of the last stacks, outermost first. */
 #ifndef ECHION_DAEMON_SNAPSHOT_THREAD_PLAN_H
 #define ECHION_DAEMON_SNAPSHOT_THREAD_PLAN_H
 
@@ -32,6 +33,7 @@ struct plan_outside {
     uint64_t address;
     uint32_t size;
     uint64_t last_wanted; /* tick */
+    bool generator;       /* it was part of a stack */
 };
 
 struct thread_plan {
@@ -42,15 +44,17 @@ struct thread_plan {
     struct plan_outside outside[PLAN_OUTSIDE_MAX]; /* by address */
     struct extent outside_extents[PLAN_OUTSIDE_MAX];
     uint32_t outside_count;
+    bool again;             /* the last chunk is read a second time, after the outside frames */
     uint32_t outside_spans; /* fewer than outside_count where neighbours are read as one */
+    uint32_t idle;          /* pictures in a row in which the last chunks were not in use */
     bool changed;           /* spans differ from those of the picture that was planned last */
 };
 
 void thread_plan_init(struct thread_plan *plan, struct raddr state);
 void thread_plan_deinit(struct thread_plan *plan);
 
-/* Reads the chain of datastack chunks anew. Cold: one read per chunk. TORN if the chain changes under
- * the reading or makes no sense. */
+/* Reads the chain of datastack chunks anew. Cold: one read per chunk. TORN if the chain changes
+ * under the reading or makes no sense. */
 STATUS_CHECKED enum status thread_plan_learn(struct thread_plan *plan, const struct memory *memory,
                                              const struct py_layout *layout);
 
@@ -58,15 +62,20 @@ STATUS_CHECKED enum status thread_plan_learn(struct thread_plan *plan, const str
 uint32_t thread_plan_add(struct thread_plan *plan, const struct py_layout *layout,
                          struct picture *picture);
 
-/* HOT. Points `image` at what a picture holds of the thread. ABSENT if the thread state could not be
- * read; TORN if the thread has other chunks by now than the plan knows (learn them). */
+/* HOT. Points `image` at what a picture holds of the thread. ABSENT if the thread state could not
+ * be read; TORN if the thread has other chunks by now than the plan knows (learn them). */
 STATUS_CHECKED enum status thread_plan_image(struct thread_plan *plan,
                                              const struct py_layout *layout,
                                              const struct picture *picture, uint32_t first_span,
                                              struct thread_image *image);
 
-/* HOT. Reads `size` bytes at `address` along from the next picture on, as an outside frame. */
-void thread_plan_want(struct thread_plan *plan, uint64_t address, uint32_t size, uint64_t tick);
+/* HOT. Reads `size` bytes at `address` along from the next picture on, as an outside frame; as a
+ * generator's that is part of the stack. */
+void thread_plan_want(struct thread_plan *plan, uint64_t address, uint32_t size, bool generator,
+                      uint64_t tick);
+
+/* HOT. Forgets outside frames that were not wanted for a while. */
+void thread_plan_expire(struct thread_plan *plan, uint64_t tick);
 
 /* HOT. Fits the length that is read of the last chunk to what the image says is in use. */
 void thread_plan_fit(struct thread_plan *plan, const struct py_layout *layout,
