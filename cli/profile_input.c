@@ -34,7 +34,7 @@ static void fill(struct profile_input *input) {
         input->end -= input->at;
         input->at = 0;
     }
-    if (input->end == input->capacity) {
+    if (input->end == input->capacity && input->capacity > 0) {
         char *buffer = realloc(input->buffer, input->capacity * 2);
         if (buffer == NULL) {
             input->error_number = ENOMEM;

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Reads one code point of at most `left` (at least one) bytes into `*point`; its length, or 0 if the
- * bytes are no UTF-8 (RFC 3629: no overlong forms, surrogates, or numbers above U+10FFFF). Never reads
- * beyond a NUL, so that for a string `left` may be any number from 4 on. */
+/* Reads one code point of at most `left` (at least one) bytes into `*point`; its length, or 0 if
+ * the bytes are no UTF-8 (RFC 3629: no overlong forms, surrogates, or numbers above U+10FFFF).
+ * Never reads beyond a NUL, so that for a string `left` may be any number from 4 on. */
 static inline size_t utf8_decode(const char *bytes, size_t left, uint32_t *point) {
     static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
     const unsigned char *at = (const unsigned char *)bytes;

@@ -1,9 +1,10 @@
-/* batch: what one sampler gathered in at most a second: a tree of stacks, and the samples that refer to
- * it. All memory is allocated at creation; filling never allocates. HOT.
+/* batch: what one sampler gathered in at most a second: a tree of stacks, and the samples that
+ * refer to it. All memory is allocated at creation; filling never allocates. HOT.
  *
- * A session owns two. The sampler fills one while the writing thread writes the other; they are handed
- * over whole (handover.h), so no part of a batch is ever touched by two threads at once. Codes that its
- * nodes name belong to the code cache, which keeps them until the batch has been written. */
+ * A session owns two. The sampler fills one while the writing thread writes the other; they are
+ * handed over whole (handover.h), so no part of a batch is ever touched by two threads at once.
+ * Codes that its nodes name belong to the code cache, which keeps them until the batch has been
+ * written. */
 #ifndef ECHION_DAEMON_AGGREGATE_BATCH_H
 #define ECHION_DAEMON_AGGREGATE_BATCH_H
 
@@ -14,7 +15,8 @@
 #include "common/status.h"
 #include "daemon/decode/code.h"
 
-/* Answer of the functions below when the batch has no room left: hand it over and fill the other. */
+/* Answer of the functions below when the batch has no room left: hand it over and fill the other.
+ */
 #define BATCH_FULL UINT32_MAX
 
 /* The node of the empty stack: the parent of every root frame. */
@@ -30,9 +32,10 @@ struct batch_node {
 };
 
 struct batch_thread {
-    int32_t pid;        /* in the daemon's PID namespace */
+    int32_t pid;         /* in the daemon's PID namespace */
     int64_t interpreter; /* PyInterpreterState.id */
-    uint32_t label_at;  /* into `labels`: the thread's name or decimal tid, NUL-terminated, cleaned */
+    uint32_t
+        label_at; /* into `labels`: the thread's name or decimal tid, NUL-terminated, cleaned */
 };
 
 /* `count` equal samples that together have `metric`; a count above one only where merging is on. */
@@ -44,7 +47,8 @@ struct batch_sample {
 };
 
 struct batch {
-    bool merge; /* samples of the same thread and stack are summed in one entry (text), or kept apart */
+    bool merge; /* samples of the same thread and stack are summed in one entry (text), or kept
+                   apart */
 
     struct batch_node *nodes;
     uint32_t node_count, node_capacity;
@@ -72,11 +76,12 @@ void batch_clear(struct batch *batch);
 /* The node of `code` at `unit` called from `parent`, made if it is new; BATCH_FULL without room. */
 uint32_t batch_child(struct batch *batch, uint32_t parent, const struct code *code, uint32_t unit);
 
-/* Registers a thread for this batch under `label` (cut at BATCH_LABEL_MAX - 1 bytes); its index, to be
- * remembered by the caller until the batch is handed over; BATCH_FULL without room. */
+/* Registers a thread for this batch under `label` (cut at BATCH_LABEL_MAX - 1 bytes); its index, to
+ * be remembered by the caller until the batch is handed over; BATCH_FULL without room. */
 uint32_t batch_thread(struct batch *batch, int32_t pid, int64_t interpreter, const char *label);
 
 /* Adds `count` equal samples of `metric` microseconds together. False without room. */
-bool batch_sample(struct batch *batch, uint32_t thread, uint32_t node, uint32_t count, int64_t metric);
+bool batch_sample(struct batch *batch, uint32_t thread, uint32_t node, uint32_t count,
+                  int64_t metric);
 
 #endif

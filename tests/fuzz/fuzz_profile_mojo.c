@@ -12,9 +12,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (file == NULL) {
         return 0;
     }
-    memcpy(file, "MOJ", 3);
+    static const uint8_t begin[3] = {'M', 'O', 'J'};
+    memcpy(file, begin, sizeof begin);
     if (size > 0) {
-        memcpy(file + 3, data, size);
+        memcpy(file + sizeof begin, data, size);
     }
     profile_fuzz(profile_mojo_read, file, size + 3);
     free(file);

@@ -97,7 +97,7 @@ Test(batch, says_when_it_is_full_and_keeps_what_it_has) {
     }
     cr_assert_eq(threads, batch->thread_capacity);
     uint32_t samples = 0;
-    while (batch_sample(batch, samples / nodes, samples % nodes, 1, 1)) {
+    while (batch_sample(batch, samples / (nodes + 1), samples % (nodes + 1), 1, 1)) {
         samples++;
     }
     cr_assert_eq(samples, batch->sample_capacity);

@@ -58,9 +58,9 @@ Test(handover, a_batch_comes_back_empty) {
 Test(handover, waiting_ends_in_time) {
     struct handover *handover = make();
     uint64_t start = now_ns();
-    cr_assert_null(handover_wait_full(handover, 50 * 1000000U));
+    cr_assert_null(handover_wait_full(handover, 50 * 1000000UL));
     uint64_t passed = now_ns() - start;
-    cr_assert_geq(passed, 50 * 1000000U);
+    cr_assert_geq(passed, 50 * 1000000UL);
     cr_assert_leq(passed, 2000 * 1000000ULL);
     cr_assert_null(handover_wait_full(handover, 0));
     cr_assert_not(handover_is_finished(handover));

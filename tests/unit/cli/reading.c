@@ -14,19 +14,19 @@ struct listing {
 
 static enum status list_metadata(void *context, const char *key, const char *value) {
     struct listing *listing = context;
-    fprintf(listing->out, "%s=%s\n", key, value);
+    (void)fprintf(listing->out, "%s=%s\n", key, value);
     return STATUS_OK;
 }
 
 static enum status list_sample(void *context, const struct profile_sample *sample) {
     struct listing *listing = context;
-    fprintf(listing->out, "%" PRId64 "/%" PRId64 "/%.*s ", sample->pid, sample->interpreter,
-            (int)sample->thread_size, sample->thread);
+    (void)fprintf(listing->out, "%" PRId64 "/%" PRId64 "/%.*s ", sample->pid, sample->interpreter,
+                  (int)sample->thread_size, sample->thread);
     for (uint32_t i = 0; i < sample->depth; i++) {
-        fprintf(listing->out, "%s%s", i > 0 ? ";" : "",
-                names_text(listing->names, sample->frames[i], NULL));
+        (void)fprintf(listing->out, "%s%s", i > 0 ? ";" : "",
+                      names_text(listing->names, sample->frames[i], NULL));
     }
-    fprintf(listing->out, " %" PRId64 "\n", sample->metric);
+    (void)fprintf(listing->out, " %" PRId64 "\n", sample->metric);
     return STATUS_OK;
 }
 
@@ -38,7 +38,7 @@ static struct reading read_all(struct profile_input *input) {
     struct listing listing = {.out = open_memstream(&reading.text, &size), .names = names};
     struct profile_taker taker = {&listing, list_metadata, list_sample};
     reading.status = profile_read(input, names, &taker, &reading.facts, &reading.error);
-    fclose(listing.out);
+    (void)fclose(listing.out);
     names_destroy(names);
     profile_input_close(input);
     return reading;

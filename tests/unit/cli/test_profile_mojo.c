@@ -194,10 +194,11 @@ Test(profile_mojo, damage_is_told_with_its_place) {
 }
 
 Test(profile_mojo, stacks_may_be_deep_but_not_endless) {
-    size_t size = 4 + 5 + (2U << 20);
+    static const char begin[] = {'M', 'O', 'J', 3, 2, 1, 0, 't', 0};
+    size_t size = sizeof begin + (2U << 20);
     char *bytes = malloc(size);
-    memcpy(bytes, "MOJ\x03\x02\x01\0t\0", 9);
-    memset(bytes + 9, 4, 2U << 20);
+    memcpy(bytes, begin, sizeof begin);
+    memset(bytes + sizeof begin, 4, 2U << 20);
     expect_refusal(bytes, size, STATUS_CORRUPT, "too deep");
     free(bytes);
 }

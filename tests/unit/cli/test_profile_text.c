@@ -124,7 +124,7 @@ Test(profile_text, deep_stacks_and_long_lines) {
 }
 
 Test(profile_text, a_line_without_an_end_is_refused_at_some_point) {
-    size_t size = (size_t)PROFILE_INPUT_PIECE_MAX + 2 * 256 * 1024;
+    size_t size = (size_t)PROFILE_INPUT_PIECE_MAX + 512 * 1024UL;
     char *text = malloc(size);
     memset(text, 'P', size);
     struct reading reading = reading_of_pipe(text, size);

@@ -14,7 +14,7 @@ static char path[64];
 
 static void make_folder(void) {
     cr_assert_not_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/prof.austin", folder);
+    (void)snprintf(path, sizeof path, "%s/prof.austin", folder);
     cr_redirect_stdout();
     cr_redirect_stderr();
 }
@@ -41,8 +41,8 @@ static int run(const char *first, const char *second, const char *third) {
         arguments[count++] = strdup(given[i]);
     }
     int exit_status = report_main(count, arguments);
-    fflush(stdout);
-    fflush(stderr);
+    (void)fflush(stdout);
+    (void)fflush(stderr);
     for (int i = 1; i < count; i++) {
         free(arguments[i]);
     }
@@ -67,20 +67,20 @@ Test(report, a_page) {
                   "# duration: 10000000\n# samples: 10000\n# missed: 3\n# torn: 0\n");
     cr_assert_eq(run(path, NULL, NULL), 0);
     char expected[2048];
-    snprintf(expected, sizeof expected,
-             "profile   %s\n"
-             "mode      wall clock: the time that passed, waiting included\n"
-             "python    3.12.1\n"
-             "duration  10.000 s\n"
-             "samples   10000, summed in 3 lines; one every 1000 us; 3 missed\n"
-             "threads   2\n"
-             "together  10.000 s, all threads added up\n"
-             "\n"
-             "   self           total         file:function\n"
-             "6.000 s  60.0%%  6.000 s  60.0%%  /x/\xE5\x90\x8D.py:wait\n"
-             "2.500 s  25.0%%  2.500 s  25.0%%  b.py:work\n"
-             "1.500 s  15.0%%  4.000 s  40.0%%  a.py:main\n",
-             path);
+    (void)snprintf(expected, sizeof expected,
+                   "profile   %s\n"
+                   "mode      wall clock: the time that passed, waiting included\n"
+                   "python    3.12.1\n"
+                   "duration  10.000 s\n"
+                   "samples   10000, summed in 3 lines; one every 1000 us; 3 missed\n"
+                   "threads   2\n"
+                   "together  10.000 s, all threads added up\n"
+                   "\n"
+                   "   self           total         file:function\n"
+                   "6.000 s  60.0%%  6.000 s  60.0%%  /x/\xE5\x90\x8D.py:wait\n"
+                   "2.500 s  25.0%%  2.500 s  25.0%%  b.py:work\n"
+                   "1.500 s  15.0%%  4.000 s  40.0%%  a.py:main\n",
+                   path);
     cr_assert_stdout_eq_str(expected);
 }
 
@@ -88,18 +88,18 @@ Test(report, fewer_functions_on_demand) {
     write_profile("P1;T0:t;a:f:1 10\nP1;T0:t;a:g:1 900\nP1;T0:t;a:h:1 5\n");
     cr_assert_eq(run(path, "-n1", NULL), 0);
     char expected[2048];
-    snprintf(expected, sizeof expected,
-             "profile   %s\n"
-             "mode      not told by the file\n"
-             "duration  not told by the file: its writer did not finish\n"
-             "lines     3\n"
-             "threads   1\n"
-             "together  0.915 ms\n"
-             "\n"
-             "    self            total         file:function\n"
-             "0.900 ms  98.4%%  0.900 ms  98.4%%  a:g\n"
-             "\n2 more functions are not shown; -n 3 shows all.\n",
-             path);
+    (void)snprintf(expected, sizeof expected,
+                   "profile   %s\n"
+                   "mode      not told by the file\n"
+                   "duration  not told by the file: its writer did not finish\n"
+                   "lines     3\n"
+                   "threads   1\n"
+                   "together  0.915 ms\n"
+                   "\n"
+                   "    self            total         file:function\n"
+                   "0.900 ms  98.4%%  0.900 ms  98.4%%  a:g\n"
+                   "\n2 more functions are not shown; -n 3 shows all.\n",
+                   path);
     cr_assert_stdout_eq_str(expected);
 }
 

@@ -156,7 +156,7 @@ Test(collapsed, a_full_batch_comes_out_whole) {
     char *text = written_contents(&written, &size);
     uint32_t frames = 0;
     for (char *at = text; (at = strstr(at, ";a.py:f:")) != NULL; at++) {
-        cr_assert_eq((uint32_t)atoi(at + 8), 1 + frames % 100);
+        cr_assert_eq(strtoul(at + 8, NULL, 10), 1 + frames % 100);
         frames++;
     }
     cr_assert_eq(frames, depth);

@@ -219,7 +219,7 @@ Test(mojo, endless_new_code_does_not_repeat_its_file_name) {
         uint32_t thread = batch_thread(batch, 1, 0, "x");
         for (int i = 0; i < CODES; i++) {
             char name[16];
-            snprintf(name, sizeof name, "f%d", round * CODES + i);
+            (void)snprintf(name, sizeof name, "f%d", round * CODES + i);
             const struct code *code = made_code("a.py", name, 1, 1);
             cr_assert(batch_sample(batch, thread, MADE_STACK(batch, {code, 0}), 1, 1));
         }

@@ -52,7 +52,7 @@ Test(mojo_keys, forgetting_gives_new_keys) {
     uint64_t last = 0, key;
     char name[64];
     for (int i = 0; i < 200000; i++) {
-        snprintf(name, sizeof name, "%d and something to take up room", i);
+        (void)snprintf(name, sizeof name, "%d and something to take up room", i);
         cr_assert_not(mojo_keys_string(keys, 1, name, &key));
         cr_assert_gt(key, last);
         last = key;

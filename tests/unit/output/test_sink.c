@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 static void ignore_signals(void) {
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
 }
 
 TestSuite(sink, .init = ignore_signals, .timeout = 60);
@@ -24,7 +24,7 @@ static int make_file(int *look) {
     int fd = memfd_create("profile", 0);
     cr_assert_geq(fd, 0);
     char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     *look = open(path, O_RDONLY);
     cr_assert_geq(*look, 0);
     return fd;
@@ -86,8 +86,8 @@ Test(sink, what_gathers_is_written_without_a_flush_and_in_order) {
     cr_assert_geq(size_of(look), 100000 * 14 - SINK_FLUSH_AT - 14);
     cr_assert_eq(sink_finish(&sink, &error), STATUS_OK);
     char *text = contents(look);
-    for (int i = 0; i < 100000; i++) {
-        cr_assert_eq(atoi(text + i * 14 + 7), i);
+    for (size_t i = 0; i < 100000; i++) {
+        cr_assert_eq(strtoul(text + i * 14 + 7, NULL, 10), i);
     }
     free(text);
     sink_deinit(&sink);
@@ -169,7 +169,7 @@ Test(sink, a_huge_record_that_does_not_fit_is_taken_back_whole) {
     cr_assert_eq(sink_init(&sink, make_file(&look)), STATUS_OK);
     sink_append_string(&sink, "first\n");
     sink_end_record(&sink);
-    limit_files_to(2 * SINK_RECORD_MAX);
+    limit_files_to(2 * (rlim_t)SINK_RECORD_MAX);
     for (size_t i = 0; i < 4 * (size_t)SINK_RECORD_MAX; i++) {
         sink_append_byte(&sink, 'x');
     }

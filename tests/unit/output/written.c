@@ -13,7 +13,7 @@ struct written written_make(enum output_format format) {
     struct error error;
     int fd = memfd_create("profile", 0);
     char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     written.look = open(path, O_RDONLY);
     cr_assert_geq(written.look, 0);
     cr_assert_eq(writer_create(format, fd, &written.writer, &error), STATUS_OK);
