@@ -1,6 +1,8 @@
 /* HOT: no allocation, lock, log or system call; emitter_turn, once a batch, wakes the writer. */
 #include "daemon/service/emitter.h"
 
+#include "daemon/service/thread_account.h"
+
 enum { BATCH_NS = 500 * 1000 * 1000 };
 
 void emitter_init(struct emitter *emitter, struct handover *handover, struct code_cache *codes,
@@ -21,6 +23,9 @@ static void threads_forget(struct thread_table *threads) {
         record->batch_thread = BATCH_FULL;
         record->node_count = 0;
         record->stack.last_depth = 0;
+        if (record->account != NULL) {
+            thread_account_turn(record->account);
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include "daemon/service/cpu_totals.h"
 #include "daemon/service/emitter.h"
 #include "daemon/service/thread_account.h"
 #include "daemon/service/thread_labels.h"
@@ -35,13 +36,13 @@ struct sampler {
     struct thread_table threads;
     struct thread_sampler thread_sampler;
     struct thread_labels *labels;
+    struct cpu_totals *totals; /* CPU mode, else NULL */
     struct emitter emitter;
     struct picture *picture; /* of all threads */
     bool planned;            /* the picture's spans are those of the threads' plans */
     bool rescan;             /* the lists changed, or a thread state could not be read */
     uint64_t scan_due_ns, labels_due_ns;
     uint64_t sane_ns; /* when the structures last made sense */
-    uint64_t cpu_base_ns;
 
     atomic_bool stop;
     _Atomic uint64_t read_since;
@@ -65,6 +66,15 @@ static void count_set(_Atomic uint64_t *count, uint64_t value) {
     atomic_store_explicit(count, value, memory_order_relaxed);
 }
 
+/* A thread has ended. */
+static void record_release(void *owner, struct thread_record *record) {
+    struct sampler *sampler = owner;
+    if (sampler->totals != NULL) {
+        cpu_totals_retire(sampler->totals, record);
+    }
+    thread_account_destroy(record->account);
+}
+
 enum status sampler_create(const struct process *process, const struct runtime *runtime,
                            const struct sampler_options *options, struct handover *handover,
                            struct sampler **out, struct error *error) {
@@ -78,13 +88,16 @@ enum status sampler_create(const struct process *process, const struct runtime *
     sampler->options = *options;
     sampler->memory = (struct memory){.pid = process->pid, .word_size = runtime->layout.word_size};
     sampler->rescan = true;
-    thread_table_init(&sampler->threads);
+    thread_table_init(&sampler->threads, record_release, sampler);
     enum status status = code_cache_create(&sampler->codes);
     if (status == STATUS_OK) {
         status = picture_create(ALL_SPANS, ALL_BYTES, &sampler->picture);
     }
     if (status == STATUS_OK) {
         status = thread_labels_create(process, &sampler->labels);
+    }
+    if (status == STATUS_OK && options->cpu) {
+        status = cpu_totals_create(process, &sampler->totals);
     }
     if (status == STATUS_OK) {
         status = thread_sampler_init(&sampler->thread_sampler, &sampler->memory, sampler->layout,
@@ -106,7 +119,8 @@ void sampler_destroy(struct sampler *sampler) {
     }
     thread_sampler_deinit(&sampler->thread_sampler);
     thread_labels_destroy(sampler->labels);
-    thread_table_deinit(&sampler->threads, thread_account_destroy);
+    thread_table_deinit(&sampler->threads);
+    cpu_totals_destroy(sampler->totals);
     picture_destroy(sampler->picture);
     code_cache_destroy(sampler->codes);
     free(sampler);
@@ -151,9 +165,8 @@ void sampler_describe(const struct sampler *sampler, char *out, unsigned size) {
 /* Brings the threads and their labels up to date. Cold. */
 static enum status threads_refresh(struct sampler *sampler, uint64_t now_ns) {
     bool changed = false;
-    enum status status =
-        thread_table_scan(&sampler->threads, &sampler->memory, sampler->layout,
-                          sampler->runtime->address, now_ns, &changed, thread_account_destroy);
+    enum status status = thread_table_scan(&sampler->threads, &sampler->memory, sampler->layout,
+                                           sampler->runtime->address, now_ns, &changed);
     if (status != STATUS_OK) {
         return status;
     }
@@ -167,9 +180,24 @@ static enum status threads_refresh(struct sampler *sampler, uint64_t now_ns) {
     return STATUS_OK;
 }
 
+/* CPU mode: opens accounts for new threads, and counts the time that is nobody's. */
+static void cpu_refresh(struct sampler *sampler) {
+    if (sampler->totals == NULL) {
+        return;
+    }
+    uint64_t native_ns = 0;
+    uint64_t unseen_ns = 0;
+    cpu_totals_update(sampler->totals, thread_labels_kernel_threads(sampler->labels),
+                      &sampler->threads);
+    cpu_totals_get(sampler->totals, &sampler->threads, &native_ns, &unseen_ns);
+    count_set(&sampler->cpu_native_us, native_ns / 1000);
+    count_set(&sampler->cpu_unseen_us, unseen_ns / 1000);
+}
+
 static void labels_refresh(struct sampler *sampler, uint64_t now_ns) {
     thread_labels_update(sampler->labels, &sampler->memory, sampler->layout, &sampler->threads);
     sampler->labels_due_ns = now_ns + LABELS_NS;
+    cpu_refresh(sampler);
 }
 
 /* Plans the picture of all threads. Threads that do not fit any more are left out of it, and are
@@ -204,7 +232,7 @@ static bool sample_emit(struct sampler *sampler, struct thread_record *record, b
         return false;
     }
     if (sampler->options.cpu) {
-        return thread_account_sample(record, emitter, node, now_ns);
+        return record->account == NULL || thread_account_sample(record, emitter, node, now_ns);
     }
     uint64_t ns = now_ns - record->last_ns + record->left_ns;
     if (!emitter_sample(emitter, record, node, 1, (int64_t)(ns / 1000))) {
@@ -362,6 +390,7 @@ enum status sampler_run(struct sampler *sampler, struct error *error) {
         atomic_store_explicit(&sampler->read_since, 0, memory_order_relaxed);
         status = failure_judge(sampler, status, now_ns, error);
     }
+    cpu_refresh(sampler);
     emitter_finish(&sampler->emitter);
     return status;
 }

@@ -8,6 +8,7 @@
 #include "daemon/service/thread_table.h"
 #include "daemon/target/memory.h"
 #include "daemon/target/process.h"
+#include "daemon/target/threads.h"
 
 struct thread_labels;
 
@@ -16,10 +17,15 @@ STATUS_CHECKED enum status thread_labels_create(const struct process *process,
                                                 struct thread_labels **out);
 void thread_labels_destroy(struct thread_labels *labels);
 
-/* Finds the kernel thread of each record that has none yet, and sets every record's label: the name that
- * Python has for it now, cleaned as the formats need it and followed by "-<tid>" where two live threads
- * carry the same; the decimal tid where there is no name. What cannot be read leaves labels as they are. */
+/* Finds the kernel thread of each record that has none yet, and sets every record's label: the name
+ * that Python has for it now, cleaned as the formats need it and followed by "-<tid>" where two
+ * live threads carry the same; the decimal tid where there is no name. What cannot be read leaves
+ * labels as they are. A record whose label changed is to be registered anew with the batch: its
+ * `batch_thread` is then UINT32_MAX. */
 void thread_labels_update(struct thread_labels *labels, const struct memory *memory,
                           const struct py_layout *layout, struct thread_table *threads);
+
+/* The kernel's threads as of the last update. */
+const struct threads *thread_labels_kernel_threads(const struct thread_labels *labels);
 
 #endif

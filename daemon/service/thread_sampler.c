@@ -56,6 +56,11 @@ static enum status picture_learned(struct thread_sampler *sampler, struct thread
     return status != STATUS_OK ? status : picture_again(sampler, record, image);
 }
 
+/* Bytes that are read of a frame outside the datastack. */
+static uint32_t outside_bytes(const struct py_layout *layout) {
+    return OUTSIDE_BEFORE + (uint32_t)OUTSIDE_WORDS * layout->word_size;
+}
+
 /* Does what the walk asked for, so that it can be tried again. `*pictures` counts new pictures. */
 static enum status walk_provide(struct thread_sampler *sampler, struct thread_record *record,
                                 struct walk_result result, uint64_t now_ns, unsigned *pictures,
@@ -65,8 +70,7 @@ static enum status walk_provide(struct thread_sampler *sampler, struct thread_re
         return code_loader_learn(&sampler->loader, result.need, now_ns);
     case WALK_NEED_OUTSIDE:
         thread_plan_want(&record->plan, result.need - OUTSIDE_BEFORE,
-                         OUTSIDE_BEFORE + OUTSIDE_WORDS * sampler->layout->word_size, false,
-                         sampler->tick);
+                         outside_bytes(sampler->layout), false, sampler->tick);
         break;
     case WALK_NEED_CHUNKS:
         thread_plan_fit(&record->plan, sampler->layout, image);
@@ -98,8 +102,7 @@ static void plan_follow(struct thread_sampler *sampler, struct thread_record *re
     for (uint32_t i = 0; plan->outside_count > 0 && i < stack->depth; i++) {
         if (stack->frames[i].outside) {
             thread_plan_want(plan, stack->frames[i].header.address - OUTSIDE_BEFORE,
-                             OUTSIDE_BEFORE + OUTSIDE_WORDS * sampler->layout->word_size, true,
-                             sampler->tick);
+                             outside_bytes(sampler->layout), true, sampler->tick);
         }
     }
     thread_plan_expire(plan, sampler->tick);

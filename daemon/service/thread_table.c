@@ -16,17 +16,15 @@ struct interpreter_view {
     int64_t id;
 };
 
-void thread_table_init(struct thread_table *table) {
-    *table = (struct thread_table){.records = NULL};
+void thread_table_init(struct thread_table *table, thread_record_release *release, void *owner) {
+    *table = (struct thread_table){.release = release, .owner = owner};
 }
 
-static void record_destroy(struct thread_record *record, thread_account_free *account_free) {
+static void record_destroy(struct thread_table *table, struct thread_record *record) {
     if (record == NULL) {
         return;
     }
-    if (account_free != NULL) {
-        account_free(record->account);
-    }
+    table->release(table->owner, record);
     thread_plan_deinit(&record->plan);
     free(record->label);
     free(record->stack.frames);
@@ -34,12 +32,12 @@ static void record_destroy(struct thread_record *record, thread_account_free *ac
     free(record);
 }
 
-void thread_table_deinit(struct thread_table *table, thread_account_free *account_free) {
+void thread_table_deinit(struct thread_table *table) {
     for (uint32_t i = 0; i < table->count; i++) {
-        record_destroy(table->records[i], account_free);
+        record_destroy(table, table->records[i]);
     }
     free(table->records);
-    thread_table_init(table);
+    thread_table_init(table, table->release, table->owner);
 }
 
 enum status thread_record_reserve(struct thread_record *record, uint32_t depth) {
@@ -60,7 +58,8 @@ enum status thread_record_reserve(struct thread_record *record, uint32_t depth) 
     return STATUS_OK;
 }
 
-static struct thread_record *record_create(uint64_t state, uint64_t now_ns) {
+static struct thread_record *record_create(struct thread_table *table, uint64_t state,
+                                           uint64_t now_ns) {
     struct thread_record *record = calloc(1, sizeof *record);
     if (record == NULL) {
         return NULL;
@@ -70,7 +69,7 @@ static struct thread_record *record_create(uint64_t state, uint64_t now_ns) {
     record->batch_thread = UINT32_MAX;
     thread_plan_init(&record->plan, raddr_make(state));
     if (thread_record_reserve(record, STACK_DEPTH_FIRST) != STATUS_OK) {
-        record_destroy(record, NULL);
+        record_destroy(table, record);
         return NULL;
     }
     return record;
@@ -126,13 +125,13 @@ static enum status state_note(struct thread_table *table, const struct py_layout
     memcpy(&id, bytes + layout->thread.id, sizeof id);
     struct thread_record *record = table_find(table, address, id);
     if (record == NULL) {
-        record = record_create(address, now_ns);
+        record = record_create(table, address, now_ns);
         if (record == NULL) {
             return STATUS_NOMEM;
         }
         enum status status = table_append(table, record);
         if (status != STATUS_OK) {
-            record_destroy(record, NULL);
+            record_destroy(table, record);
             return status;
         }
         table->found++;
@@ -170,8 +169,8 @@ static enum status interpreter_scan(struct thread_table *table, const struct mem
         if (image_word(bytes + layout->thread.interp, layout->word_size) != address) {
             return STATUS_TORN; /* freed, or never a thread state of this interpreter */
         }
-        status = state_note(table, layout, state, bytes, address, view->id, THREADS_MAX - *budget,
-                            now_ns, changed);
+        status = state_note(table, layout, state, bytes, address, view->id,
+                            THREAD_STATES_MAX - *budget, now_ns, changed);
         if (status != STATUS_OK) {
             return status;
         }
@@ -187,14 +186,13 @@ static int record_compare(const void *a, const void *b) {
 }
 
 /* Frees the records that the scan did not see, and puts the others into the lists' order. */
-static void table_sweep(struct thread_table *table, bool *changed,
-                        thread_account_free *account_free) {
+static void table_sweep(struct thread_table *table, bool *changed) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < table->count; i++) {
         if (table->records[i]->seen) {
             table->records[kept++] = table->records[i];
         } else {
-            record_destroy(table->records[i], account_free);
+            record_destroy(table, table->records[i]);
             *changed = true;
         }
     }
@@ -206,13 +204,13 @@ static void table_sweep(struct thread_table *table, bool *changed,
 
 enum status thread_table_scan(struct thread_table *table, const struct memory *memory,
                               const struct py_layout *layout, struct raddr runtime, uint64_t now_ns,
-                              bool *changed, thread_account_free *account_free) {
+                              bool *changed) {
     *changed = false;
     for (uint32_t i = 0; i < table->count; i++) {
         table->records[i]->seen = false;
     }
     uint64_t interpreter = 0;
-    uint32_t budget = THREADS_MAX;
+    uint32_t budget = THREAD_STATES_MAX;
     enum status status = memory_read_word(
         memory, raddr_add(runtime, layout->runtime.interpreters_head), &interpreter);
     for (unsigned n = 0; status == STATUS_OK && interpreter != 0; n++) {
@@ -230,7 +228,7 @@ enum status thread_table_scan(struct thread_table *table, const struct memory *m
     if (status != STATUS_OK) {
         return status; /* records of threads not reached stay, until a scan comes through */
     }
-    table_sweep(table, changed, account_free);
+    table_sweep(table, changed);
     return STATUS_OK;
 }
 

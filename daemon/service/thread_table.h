@@ -12,7 +12,7 @@
 #include "daemon/snapshot/thread_plan.h"
 #include "daemon/target/memory.h"
 
-enum { THREADS_MAX = 16384, INTERPRETERS_MAX = 1024 };
+enum { THREAD_STATES_MAX = 16384, INTERPRETERS_MAX = 1024 };
 
 struct thread_record {
     uint64_t state;       /* address of the PyThreadState; with `state_id` its identity */
@@ -38,18 +38,19 @@ struct thread_record {
     struct thread_account *account; /* CPU mode; owned */
 };
 
+/* Called before a record is freed, with `owner`: to release what is attached to it. */
+typedef void thread_record_release(void *owner, struct thread_record *record);
+
 struct thread_table {
     struct thread_record **records; /* in the order of the target's lists */
     uint32_t count, capacity;
+    thread_record_release *release;
+    void *owner;
     uint64_t found; /* thread states found so far, ended ones included */
 };
 
-/* What owns `account`; the table frees it with the record. */
-struct thread_account;
-typedef void thread_account_free(struct thread_account *account);
-
-void thread_table_init(struct thread_table *table);
-void thread_table_deinit(struct thread_table *table, thread_account_free *account_free);
+void thread_table_init(struct thread_table *table, thread_record_release *release, void *owner);
+void thread_table_deinit(struct thread_table *table);
 
 /* Brings the table up to date with the target's interpreters and threads: keeps records of thread
  * states that are still there (the same address and id), frees those that ended, makes new ones.
@@ -59,8 +60,7 @@ void thread_table_deinit(struct thread_table *table, thread_account_free *accoun
 STATUS_CHECKED enum status thread_table_scan(struct thread_table *table,
                                              const struct memory *memory,
                                              const struct py_layout *layout, struct raddr runtime,
-                                             uint64_t now_ns, bool *changed,
-                                             thread_account_free *account_free);
+                                             uint64_t now_ns, bool *changed);
 
 /* Whether the target's lists differ from what the last scan found, as far as their heads and the
  * `next` of every thread state in `picture` tell. One read. */

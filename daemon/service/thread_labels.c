@@ -1,0 +1,248 @@
+#include "daemon/service/thread_labels.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/guard.h"
+#include "daemon/aggregate/batch.h"
+#include "daemon/decode/text.h"
+#include "daemon/python/native_id.h"
+#include "daemon/python/thread_names.h"
+
+enum {
+    NAMED_INTERPRETERS_MAX = 64, /* threads of further interpreters are shown by their tids */
+    CALIBRATION_THREADS = 64,
+    TID_DIGITS = 12,
+};
+
+struct interpreter_names {
+    uint64_t interpreter; /* address; 0: not in use */
+    struct thread_names *names;
+    bool used; /* by the update under way */
+};
+
+struct thread_labels {
+    const struct process *process;
+    struct threads threads;
+    struct interpreter_names interpreters[NAMED_INTERPRETERS_MAX];
+    bool calibrated;    /* to 3.10: native_at is known */
+    uint32_t native_at; /* of the thread id in the libc's struct pthread */
+};
+
+enum status thread_labels_create(const struct process *process, struct thread_labels **out) {
+    struct thread_labels *labels = calloc(1, sizeof *labels);
+    if (labels == NULL) {
+        return STATUS_NOMEM;
+    }
+    labels->process = process;
+    labels->threads = THREADS_NONE;
+    *out = labels;
+    return STATUS_OK;
+}
+
+void thread_labels_destroy(struct thread_labels *labels) {
+    if (labels == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < NAMED_INTERPRETERS_MAX; i++) {
+        thread_names_destroy(labels->interpreters[i].names);
+    }
+    threads_deinit(&labels->threads);
+    free(labels);
+}
+
+const struct threads *thread_labels_kernel_threads(const struct thread_labels *labels) {
+    return &labels->threads;
+}
+
+/* To 3.10: learns where the libc keeps a thread's id. With one thread there is nothing to learn. */
+static void native_learn(struct thread_labels *labels, const struct memory *memory,
+                         const struct thread_table *threads) {
+    uint64_t pthreads[CALIBRATION_THREADS];
+    size_t count = 0;
+    GUARD_FREE pid_t *tids = calloc(labels->threads.count + 1, sizeof *tids);
+    if (tids == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < labels->threads.count; i++) {
+        tids[i] = labels->threads.items[i].own_tid;
+    }
+    for (uint32_t i = 0; i < threads->count && count < CALIBRATION_THREADS; i++) {
+        pthreads[count++] = threads->records[i]->pthread;
+    }
+    labels->calibrated = native_id_calibrate(memory, pthreads, count, tids, labels->threads.count,
+                                             &labels->native_at) == STATUS_OK;
+}
+
+/* To 3.10: the thread's id in its own namespace, 0 if it cannot be told. */
+static uint64_t native_find(struct thread_labels *labels, const struct memory *memory,
+                            const struct thread_record *record) {
+    pid_t tid = 0;
+    if (labels->threads.count == 1) {
+        return (uint64_t)labels->threads.items[0].own_tid;
+    }
+    return labels->calibrated &&
+                   native_id_read(memory, labels->native_at, record->pthread, &tid) == STATUS_OK
+               ? (uint64_t)tid
+               : 0;
+}
+
+/* Finds the kernel threads of records that have none yet. */
+static void natives_find(struct thread_labels *labels, const struct memory *memory,
+                         const struct py_layout *layout, struct thread_table *threads) {
+    bool pthread_only = layout->thread.native_thread_id == LAYOUT_ABSENT;
+    for (uint32_t i = 0; i < threads->count; i++) {
+        struct thread_record *record = threads->records[i];
+        if (record->tid != 0) {
+            continue;
+        }
+        if (pthread_only && !labels->calibrated && labels->threads.count > 1) {
+            native_learn(labels, memory, threads);
+        }
+        if (pthread_only) {
+            record->native = native_find(labels, memory, record);
+        }
+        const struct kernel_thread *thread =
+            record->native > 0 && record->native <= INT32_MAX
+                ? threads_find_own(&labels->threads, (pid_t)record->native)
+                : NULL;
+        record->tid = thread == NULL ? 0 : thread->tid;
+    }
+}
+
+/* The names of an interpreter's threads; NULL where none are kept. */
+static struct interpreter_names *names_of(struct thread_labels *labels, uint64_t interpreter) {
+    struct interpreter_names *unused = NULL;
+    for (unsigned i = 0; i < NAMED_INTERPRETERS_MAX; i++) {
+        struct interpreter_names *names = &labels->interpreters[i];
+        if (names->interpreter == interpreter) {
+            return names;
+        }
+        if (names->interpreter == 0 && unused == NULL) {
+            unused = names;
+        }
+    }
+    if (unused == NULL || thread_names_create(&unused->names) != STATUS_OK) {
+        return NULL;
+    }
+    unused->interpreter = interpreter;
+    return unused;
+}
+
+/* Reads the names of every interpreter that has threads, and forgets those of others. */
+static void names_refresh(struct thread_labels *labels, const struct memory *memory,
+                          const struct py_layout *layout, const struct thread_table *threads) {
+    for (uint32_t i = 0; i < threads->count; i++) {
+        struct interpreter_names *names = names_of(labels, threads->records[i]->interpreter);
+        if (names != NULL && !names->used) {
+            names->used = true;
+            /* Where it fails the names of before stay. */
+            (void)!thread_names_refresh(names->names, memory, layout,
+                                        raddr_make(names->interpreter));
+        }
+    }
+    for (unsigned i = 0; i < NAMED_INTERPRETERS_MAX; i++) {
+        struct interpreter_names *names = &labels->interpreters[i];
+        if (names->interpreter != 0 && !names->used) {
+            thread_names_destroy(names->names);
+            *names = (struct interpreter_names){.interpreter = 0};
+        }
+        names->used = false;
+    }
+}
+
+/* The thread's name by Python's account, from its own interpreter's list or the first one's: a
+ * thread that runs in a subinterpreter is often known to the interpreter that started it only. */
+static const struct thread_name *name_find(struct thread_labels *labels,
+                                           const struct thread_record *record) {
+    int64_t native = record->native > 0 ? (int64_t)record->native : -1;
+    bool main_thread = record->tid != 0 && record->tid == labels->process->pid;
+    struct interpreter_names *own = names_of(labels, record->interpreter);
+    const struct thread_name *name =
+        own == NULL ? NULL : thread_names_find(own->names, record->pthread, native, main_thread);
+    for (unsigned i = 0; i < NAMED_INTERPRETERS_MAX && name == NULL; i++) {
+        if (labels->interpreters[i].interpreter != 0) {
+            name = thread_names_find(labels->interpreters[i].names, record->pthread, native,
+                                     main_thread);
+        }
+    }
+    return name;
+}
+
+/* Writes the label that the thread has by itself: its name, or its tid. */
+static void label_write(struct thread_labels *labels, const struct thread_record *record, char *out,
+                        size_t capacity) {
+    const struct thread_name *name = name_find(labels, record);
+    if (name != NULL && name->length > 0) {
+        (void)text_from_unicode(name->kind, name->text, name->length, TEXT_THREAD, out, capacity);
+    } else if (record->tid != 0 && record->tid == labels->process->pid) {
+        /* A program that never imports threading has no names; what Python would call it is known.
+         */
+        (void)snprintf(out, capacity, "MainThread");
+    } else if (record->tid != 0) {
+        (void)snprintf(out, capacity, "%d", record->tid);
+    } else {
+        (void)snprintf(out, capacity, "%" PRIu64, record->pthread);
+    }
+}
+
+struct labelled {
+    struct thread_record *record;
+    char *label;
+};
+
+static int labelled_compare(const void *a, const void *b) {
+    return strcmp(((const struct labelled *)a)->label, ((const struct labelled *)b)->label);
+}
+
+/* Gives the record its new label, followed by its tid where it shares it. */
+static void label_set(struct thread_record *record, const char *label, bool shared) {
+    char text[BATCH_LABEL_MAX];
+    if (shared && record->tid != 0) {
+        (void)snprintf(text, sizeof text, "%.*s-%d", BATCH_LABEL_MAX - 1 - TID_DIGITS, label,
+                       record->tid);
+    } else {
+        (void)snprintf(text, sizeof text, "%s", label);
+    }
+    if (record->label != NULL && strcmp(record->label, text) == 0) {
+        return;
+    }
+    char *copy = strdup(text);
+    if (copy != NULL) {
+        free(record->label);
+        record->label = copy;
+        record->batch_thread = BATCH_FULL;
+    }
+}
+
+/* Labels all threads. Names are compared in their order, so that those shared stand side by side.
+ */
+static void labels_set(struct thread_labels *labels, struct thread_table *threads) {
+    uint32_t count = threads->count;
+    GUARD_FREE struct labelled *all = calloc(count + 1, sizeof *all);
+    GUARD_FREE char *texts = malloc((size_t)count * BATCH_LABEL_MAX + 1);
+    if (all == NULL || texts == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        all[i].record = threads->records[i];
+        all[i].label = texts + (size_t)i * BATCH_LABEL_MAX;
+        label_write(labels, all[i].record, all[i].label, BATCH_LABEL_MAX);
+    }
+    qsort(all, count, sizeof *all, labelled_compare);
+    for (uint32_t i = 0; i < count; i++) {
+        bool shared = (i > 0 && strcmp(all[i].label, all[i - 1].label) == 0) ||
+                      (i + 1 < count && strcmp(all[i].label, all[i + 1].label) == 0);
+        label_set(all[i].record, all[i].label, shared);
+    }
+}
+
+void thread_labels_update(struct thread_labels *labels, const struct memory *memory,
+                          const struct py_layout *layout, struct thread_table *threads) {
+    /* Where the list cannot be had, the one of before has to do. */
+    (void)!threads_list(labels->process, &labels->threads);
+    natives_find(labels, memory, layout, threads);
+    names_refresh(labels, memory, layout, threads);
+    labels_set(labels, threads);
+}
