@@ -101,13 +101,32 @@ static void print_samples(FILE *out, const struct report_page *page) {
     if (interval > 0) {
         (void)fprintf(out, "; one every %" PRId64 " us", interval);
     }
-    if (number_of(tally->missed) > 0) {
-        (void)fprintf(out, "; %" PRId64 " missed", number_of(tally->missed));
-    }
-    if (number_of(tally->torn) > 0) {
-        (void)fprintf(out, "; %" PRId64 " torn", number_of(tally->torn));
+    const struct {
+        const char *count, *name;
+    } flaws[] = {{tally->missed, "missed"}, {tally->late, "late"}, {tally->torn, "torn"}};
+    for (size_t i = 0; i < sizeof flaws / sizeof flaws[0]; i++) {
+        if (number_of(flaws[i].count) > 0) {
+            (void)fprintf(out, "; %" PRId64 " %s", number_of(flaws[i].count), flaws[i].name);
+        }
     }
     (void)fputc('\n', out);
+}
+
+/* CPU time that the process used and no stack accounts for. */
+static void print_elsewhere(FILE *out, const struct tally *tally, struct unit unit) {
+    const struct {
+        const char *amount, *whose;
+    } parts[] = {
+        {tally->cpu_native, "CPU time of threads that run no Python"},
+        {tally->cpu_unseen, "CPU time of threads that were never seen"},
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (number_of(parts[i].amount) > 0) {
+            char amount[AMOUNT_MAX];
+            format_amount(amount, number_of(parts[i].amount), unit);
+            (void)fprintf(out, "%-10s%s %s\n", "besides", amount, parts[i].whose);
+        }
+    }
 }
 
 static bool print_head(FILE *out, const struct report_page *page, struct unit unit) {
@@ -128,6 +147,7 @@ static bool print_head(FILE *out, const struct report_page *page, struct unit un
     format_amount(total, tally->total, unit);
     (void)fprintf(out, "\n%-10s%s%s\n", "together", total,
                   names_count(tally->threads) > 1 ? ", all threads added up" : "");
+    print_elsewhere(out, tally, unit);
     if (page->facts->cut) {
         (void)fprintf(out, "%-10s%s\n", "note", "the last record was cut off; it is left out");
     }

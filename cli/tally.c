@@ -28,7 +28,10 @@ void tally_deinit(struct tally *tally) {
     free(tally->duration);
     free(tally->sample_count);
     free(tally->missed);
+    free(tally->late);
     free(tally->torn);
+    free(tally->cpu_native);
+    free(tally->cpu_unseen);
     *tally = (struct tally){.names = NULL};
 }
 
@@ -45,6 +48,9 @@ static enum status take_metadata(void *context, const char *key, const char *val
         {"samples", &self->sample_count},
         {"missed", &self->missed},
         {"torn", &self->torn},
+        {"late", &self->late},
+        {"cpu_native", &self->cpu_native},
+        {"cpu_unseen", &self->cpu_unseen},
     };
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
         if (strcmp(key, wanted[i].key) == 0) {

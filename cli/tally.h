@@ -28,7 +28,8 @@ struct tally {
     uint32_t frameless; /* number of the function that stands for stacks without a frame */
 
     /* Metadata; NULL where the file has none. */
-    char *mode, *python, *interval, *duration, *sample_count, *missed, *torn;
+    char *mode, *python, *interval, *duration, *sample_count, *missed, *late, *torn;
+    char *cpu_native, *cpu_unseen;
 };
 
 STATUS_CHECKED enum status tally_init(struct tally *tally);

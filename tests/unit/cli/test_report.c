@@ -127,6 +127,19 @@ Test(report, standard_input_and_what_is_left_out) {
     cr_assert_not_null(strstr(text, ":INVALID: (the stack could not be read further)"), "%s", text);
 }
 
+Test(report, time_that_no_stack_accounts_for) {
+    write_profile("# mode: cpu\n# interval: 0\nP1;T0:t;a:f:1 2000000\n# cpu_native: 1500000\n"
+                  "# cpu_unseen: 0\n# late: 4\n# torn: 2\n# missed: x\n");
+    cr_assert_eq(run(path, NULL, NULL), 0);
+    char text[1024] = "";
+    FILE *out = cr_get_redirected_stdout();
+    text[fread(text, 1, sizeof text - 1, out)] = '\0';
+    cr_assert_not_null(strstr(text, "\nlines     1; 4 late; 2 torn\n"), "%s", text);
+    cr_assert_not_null(strstr(text, "\nbesides   1.500 s CPU time of threads that run no Python\n"),
+                       "%s", text);
+    cr_assert_null(strstr(text, "never seen"), "%s", text);
+}
+
 Test(report, help) {
     cr_assert_eq(run("--help", NULL, NULL), 0);
     char text[1024] = "";
