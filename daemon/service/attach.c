@@ -3,11 +3,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "common/guard.h"
 #include "daemon/service/clock.h"
 #include "daemon/service/exit_status.h"
 #include "daemon/service/notice.h"
@@ -82,7 +79,6 @@ int attach_run(const struct options *options) {
         notice_say("%s", error.text);
         return outcome_of_output(status);
     }
-    GUARD_FREE char *name = strdup(output_file_name(output));
     struct signals signals;
     struct attach attach = {.options = options,
                             .shows_progress = !options->quiet && isatty(STDERR_FILENO) == 1};
@@ -102,9 +98,10 @@ int attach_run(const struct options *options) {
     struct session_result result;
     session_end(attach.session, &result);
     signals_deinit(&signals);
-    int exit_status = outcome_tell(&result, options, name != NULL ? name : options->output);
+    int exit_status = outcome_tell(&result, options);
     if (result.stuck) {
         _exit(exit_status);
     }
+    session_destroy(attach.session);
     return exit_status;
 }

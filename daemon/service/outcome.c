@@ -8,12 +8,14 @@ int outcome_of_output(enum status status) {
     return status == STATUS_UNSUPPORTED ? EXIT_STATUS_USAGE : EXIT_STATUS_OUTPUT;
 }
 
-int outcome_tell(const struct session_result *result, const struct options *options,
-                 const char *output) {
+int outcome_tell(const struct session_result *result, const struct options *options) {
+    const char *output = result->output;
     bool written = result->writing == STATUS_OK || result->writing == STATUS_GONE;
     int exit_status = EXIT_STATUS_OK;
     if (result->status != STATUS_OK) {
-        notice_say("%s", result->error.text);
+        if (*result->error.text != '\0') {
+            notice_say("%s", result->error.text);
+        }
         exit_status =
             result->stuck ? EXIT_STATUS_NO_ANSWER : (int)exit_status_of_target(result->status);
     }

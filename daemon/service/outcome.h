@@ -9,8 +9,7 @@
 int outcome_of_output(enum status status);
 
 /* Says what went wrong, and unless `options->quiet`, the line at the end; returns the exit status.
- * `output` is the output's name. */
-int outcome_tell(const struct session_result *result, const struct options *options,
-                 const char *output);
+ */
+int outcome_tell(const struct session_result *result, const struct options *options);
 
 #endif

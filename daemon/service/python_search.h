@@ -11,6 +11,13 @@
 #include "daemon/python/runtime.h"
 #include "daemon/target/process.h"
 
+/* A process whose interpreter has been found. */
+struct python_find {
+    struct process process;
+    struct runtime runtime;
+    uint64_t unseen_ns; /* launch: CLOCK_MONOTONIC when it was last seen without one; else 0 */
+};
+
 /* A search that another thread can watch and end. Used by the sampling thread. */
 struct python_search {
     atomic_bool *stop; /* set by another thread: the search returns OK, and no result */

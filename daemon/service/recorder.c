@@ -77,12 +77,12 @@ static enum status write_header(struct recorder *recorder, struct error *error) 
     if (status == STATUS_OK) {
         status = writer_metadata(writer, "mode", options->cpu ? "cpu" : "wall", error);
     }
-    if (status == STATUS_OK && recorder->plan.gap_from_ns != 0) {
+    if (status == STATUS_OK && *recorder->plan.gap_from_ns != 0) {
         struct sampler_counts counts;
         recorder->plan.totals(recorder->plan.owner, &counts);
         status = writer_metadata_number(
             writer, "gap",
-            (int64_t)((counts.start_ns - recorder->plan.gap_from_ns) / CLOCK_NS_PER_US), error);
+            (int64_t)((counts.start_ns - *recorder->plan.gap_from_ns) / CLOCK_NS_PER_US), error);
     }
     return status;
 }
@@ -120,10 +120,10 @@ static enum status write_footer(struct recorder *recorder, const struct sampler_
 /* Takes the output and begins it. */
 static enum status begin(struct recorder *recorder, struct error *error) {
     GUARD_FD int fd = -1;
-    enum status status = output_file_take(recorder->plan.output, &fd, error);
+    enum status status = output_file_take(*recorder->plan.output, &fd, error);
     if (status == STATUS_OK) {
         status =
-            writer_create(output_file_format(recorder->plan.output), fd, &recorder->writer, error);
+            writer_create(output_file_format(*recorder->plan.output), fd, &recorder->writer, error);
     }
     if (status == STATUS_OK) {
         (void)guard_fd_take(&fd);

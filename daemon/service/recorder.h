@@ -21,10 +21,10 @@ struct recorder;
 struct recorder_plan {
     const struct options *options;
     struct handover *handover;
-    struct output_file *output;
-    uint64_t
-        gap_from_ns; /* launch: CLOCK_MONOTONIC when the process had no interpreter yet; else 0 */
-    int bell;        /* an eventfd: rung when writing has failed, and when everything is written */
+    struct output_file *const *output; /* where it is found when the first batch is there */
+    /* The same; launch: CLOCK_MONOTONIC when there was no interpreter yet; else 0. */
+    const uint64_t *gap_from_ns;
+    int bell; /* an eventfd: rung when writing has failed, and when everything is written */
     /* The counts for the footer, asked for once all batches are written. Writing thread. */
     void (*totals)(void *owner, struct sampler_counts *out);
     void *owner;

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -15,7 +14,6 @@
 #include "daemon/service/clock.h"
 #include "daemon/service/notice.h"
 #include "daemon/service/process_tree.h"
-#include "daemon/service/python_search.h"
 
 #define YOUNG_NS (100 * CLOCK_NS_PER_MS) /* a program's first moments: looked at in every round */
 #define LIVELY_NS CLOCK_NS_PER_S         /* after anything new in the tree */
@@ -25,8 +23,9 @@
 #define FOUND_PACE_NS (50 * CLOCK_NS_PER_MS)
 #define LOOK_AGAIN_NS CLOCK_NS_PER_S /* a grown-up program that seems unchanged */
 #define END_PATIENCE_NS CLOCK_NS_PER_S
+#define TIMER_SLACK_NS 1000UL /* the default, 50 us, would be a tenth of a pace */
 
-enum { NEWS_MAX = 16, COST_SHARE = 20 }; /* looks at one grown-up program take a 20th of the time */
+enum { COST_SHARE = 20 }; /* looks at one grown-up program take a 20th of the time */
 
 /* What the scout thinks of a process. */
 struct opinion {
@@ -36,44 +35,27 @@ struct opinion {
     uint64_t next_ns;      /* not before then */
     uint64_t unseen_ns;    /* when there was no interpreter yet */
     bool opened;
-    bool settled;  /* a Python that was told of */
-    bool trouble;  /* one that cannot be profiled: so until it execs */
     bool starting; /* a Python whose interpreter is not there yet */
+    bool trouble;  /* one that cannot be profiled: so until it execs */
+    bool told;     /* the one that was found, or the other one */
     struct process process;
 };
 
 struct scout {
     pthread_t thread;
-    struct process_tree *tree; /* the thread's */
-    bool found;
-    bool other;
+    bool watching; /* the thread runs */
+    int wake;      /* rung to end its sleep */
+    atomic_bool stop;
+
+    /* Of whoever looks: the sampling thread, then ours. */
+    struct process_tree *tree;
+    struct python_find *found; /* where to put the first one; NULL once it is found */
+    bool other;                /* another one was named */
+    bool trouble;              /* one that cannot be profiled was named */
     uint64_t lively_until_ns;
     uint64_t last_round_ns;
-
-    atomic_bool stop;
-    int wake; /* rung to end the thread's sleep */
-    int bell;
-
-    pthread_mutex_t lock; /* of the rest */
-    struct scout_news news[NEWS_MAX];
-    unsigned news_count;
-    struct error denied;
+    struct error denied; /* the last refusal to look at a process */
 };
-
-static void ring(int fd) {
-    uint64_t one = 1;
-    (void)!write(fd, &one, sizeof one);
-}
-
-static void tell(struct scout *scout, const struct scout_news *news) {
-    (void)pthread_mutex_lock(&scout->lock);
-    bool fits = scout->news_count < NEWS_MAX;
-    if (fits) {
-        scout->news[scout->news_count++] = *news;
-    }
-    (void)pthread_mutex_unlock(&scout->lock);
-    ring(scout->bell);
-}
 
 static void opinion_forget(struct process_tree_node *node) {
     struct opinion *opinion = node->notes;
@@ -97,7 +79,7 @@ static struct opinion *opinion_of(const struct scout *scout, struct process_tree
         opinion->unseen_ns = scout->last_round_ns;
         node->notes = opinion;
     }
-    if (opinion->execs != node->execs && !opinion->settled) {
+    if (opinion->execs != node->execs && !opinion->told) {
         process_close(&opinion->process);
         opinion->process = PROCESS_NONE;
         opinion->opened = false;
@@ -111,13 +93,18 @@ static struct opinion *opinion_of(const struct scout *scout, struct process_tree
     return opinion;
 }
 
+static bool is_young(const struct opinion *opinion, uint64_t now_ns) {
+    return !opinion->told && !opinion->trouble &&
+           now_ns - opinion->since_ns < (opinion->starting ? LIVELY_NS : YOUNG_NS);
+}
+
 static bool is_due(const struct opinion *opinion, const struct process_tree_node *node,
                    uint64_t now_ns) {
-    if (opinion->settled || opinion->trouble || now_ns < opinion->next_ns) {
+    if (opinion->told || opinion->trouble || now_ns < opinion->next_ns) {
         return false;
     }
-    return opinion->starting || now_ns - opinion->since_ns < YOUNG_NS ||
-           opinion->pages != node->pages || now_ns - opinion->looked_ns >= LOOK_AGAIN_NS;
+    return opinion->starting || is_young(opinion, now_ns) || opinion->pages != node->pages ||
+           now_ns - opinion->looked_ns >= LOOK_AGAIN_NS;
 }
 
 static enum status look(struct opinion *opinion, pid_t pid, struct runtime *runtime,
@@ -134,30 +121,30 @@ static enum status look(struct opinion *opinion, pid_t pid, struct runtime *runt
 
 static void settle_found(struct scout *scout, struct process_tree_node *node,
                          struct opinion *opinion, const struct runtime *runtime) {
-    struct scout_news news = {.pid = node->pid};
-    opinion->settled = true;
+    opinion->told = true;
     node->cut = true;
-    if (!scout->found) {
-        scout->found = true;
-        news.topic = SCOUT_FOUND;
-        news.find = (struct session_find){
+    if (scout->found != NULL) {
+        *scout->found = (struct python_find){
             .process = opinion->process, .runtime = *runtime, .unseen_ns = opinion->unseen_ns};
         opinion->process = PROCESS_NONE;
+        scout->found = NULL;
     } else if (!scout->other) {
         scout->other = true;
-        news.topic = SCOUT_OTHER;
-    } else {
-        return;
+        notice_say(
+            "process %d is another Python beside the one that is profiled; to profile it too: "
+            "-p %d",
+            (int)node->pid, (int)node->pid);
     }
-    tell(scout, &news);
 }
 
 static void settle_trouble(struct scout *scout, struct process_tree_node *node,
                            struct opinion *opinion, const struct error *error) {
-    const struct scout_news news = {.topic = SCOUT_TROUBLE, .pid = node->pid, .error = *error};
     opinion->trouble = true;
     node->cut = true;
-    tell(scout, &news);
+    if (scout->found != NULL) {
+        scout->trouble = true;
+        notice_say("not profiled: %s", error->text);
+    }
 }
 
 /* Looks at one process, if it is time to. */
@@ -173,109 +160,100 @@ static void examine(struct scout *scout, struct process_tree_node *node) {
     uint64_t after_ns = clock_now_ns();
     opinion->looked_ns = now_ns;
     opinion->pages = node->pages;
-    opinion->starting = false;
-    switch (status) {
-    case STATUS_OK:
+    opinion->starting = status == STATUS_TORN;
+    if (status == STATUS_OK) {
         settle_found(scout, node, opinion, &runtime);
         return;
-    case STATUS_UNSUPPORTED:
+    }
+    if (status == STATUS_UNSUPPORTED) {
         settle_trouble(scout, node, opinion, &error);
         return;
-    case STATUS_TORN:
-        opinion->starting = true;
-        break;
-    case STATUS_DENIED:
-        (void)pthread_mutex_lock(&scout->lock);
+    }
+    if (status == STATUS_DENIED) {
         scout->denied = error;
-        (void)pthread_mutex_unlock(&scout->lock);
-        break;
-    default:
-        break;
     }
     opinion->unseen_ns = now_ns;
-    bool young = now_ns - opinion->since_ns < (opinion->starting ? LIVELY_NS : YOUNG_NS);
-    opinion->next_ns = young ? after_ns : after_ns + COST_SHARE * (after_ns - now_ns);
+    opinion->next_ns =
+        is_young(opinion, now_ns) ? after_ns : after_ns + COST_SHARE * (after_ns - now_ns);
 }
 
-static uint64_t pace(const struct scout *scout, bool young, uint64_t now_ns) {
-    if (scout->found) {
+/* One round over all processes; how long to sleep then. */
+static uint64_t round_make(struct scout *scout, _Atomic uint64_t *looking_since) {
+    uint64_t begun_ns = clock_now_ns();
+    bool first = scout->found != NULL;
+    bool young = false;
+    if (process_tree_round(scout->tree, opinion_forget)) {
+        scout->lively_until_ns = begun_ns + LIVELY_NS;
+    }
+    atomic_store(looking_since, begun_ns);
+    for (size_t i = 0; i < process_tree_count(scout->tree); i++) {
+        struct process_tree_node *node = process_tree_node(scout->tree, i);
+        examine(scout, node);
+        young |= node->notes != NULL && is_young(node->notes, begun_ns);
+        if (first && scout->found == NULL) {
+            break; /* no time to lose */
+        }
+    }
+    atomic_store(looking_since, 0);
+    scout->last_round_ns = begun_ns;
+    if (!first) {
         return FOUND_PACE_NS;
     }
     if (young) {
         return YOUNG_PACE_NS;
     }
-    return now_ns < scout->lively_until_ns ? LIVELY_PACE_NS : QUIET_PACE_NS;
+    return begun_ns < scout->lively_until_ns ? LIVELY_PACE_NS : QUIET_PACE_NS;
 }
 
-/* One round over all processes; how long to sleep then. */
-static uint64_t round_make(struct scout *scout) {
-    uint64_t begun_ns = clock_now_ns();
-    bool young = false;
-    if (process_tree_round(scout->tree, opinion_forget)) {
-        scout->lively_until_ns = begun_ns + LIVELY_NS;
+enum status scout_find(struct scout *scout, const struct python_search *search,
+                       struct python_find *out, struct error *error) {
+    (void)prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0UL, 0UL, 0UL);
+    scout->found = out;
+    while (!atomic_load(search->stop)) {
+        uint64_t sleep_ns = round_make(scout, search->looking_since);
+        if (scout->found == NULL) {
+            return STATUS_OK;
+        }
+        const struct timespec sleep = clock_timespec(sleep_ns);
+        (void)nanosleep(&sleep, NULL);
     }
-    for (size_t i = 0; i < process_tree_count(scout->tree); i++) {
-        struct process_tree_node *node = process_tree_node(scout->tree, i);
-        examine(scout, node);
-        const struct opinion *opinion = node->notes;
-        young |= opinion != NULL && !opinion->settled && !opinion->trouble &&
-                 begun_ns - opinion->since_ns < (opinion->starting ? LIVELY_NS : YOUNG_NS);
+    if (scout->trouble) {
+        return error_set(error, STATUS_ABSENT, "%s", "");
     }
-    scout->last_round_ns = begun_ns;
-    return pace(scout, young, begun_ns);
+    bool denied = *scout->denied.text != '\0';
+    return error_set(error, STATUS_ABSENT, "no Python was found in the command%s%s",
+                     denied ? "; one process could not be looked at: " : "",
+                     denied ? scout->denied.text : "");
 }
 
-static void *run(void *argument) {
+static void *watch(void *argument) {
     struct scout *scout = argument;
+    _Atomic uint64_t looking_since = 0;
     (void)pthread_setname_np(pthread_self(), "echion-scout");
-    (void)prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL,
-                0UL); /* ns; 50 us would be a tenth of a pace */
-    while (!atomic_load(&scout->stop) && !(scout->found && scout->other)) {
-        const struct timespec sleep = clock_timespec(round_make(scout));
+    while (!atomic_load(&scout->stop) && !scout->other) {
+        const struct timespec sleep = clock_timespec(round_make(scout, &looking_since));
         struct pollfd wake = {.fd = scout->wake, .events = POLLIN};
         (void)ppoll(&wake, 1, &sleep, NULL);
-    }
-    for (size_t i = 0; i < process_tree_count(scout->tree); i++) {
-        opinion_forget(process_tree_node(scout->tree, i));
     }
     return NULL;
 }
 
-static void scout_destroy(struct scout *scout) {
-    struct scout_news news;
-    while (scout_take(scout, &news)) {
-        if (news.topic == SCOUT_FOUND) {
-            process_close(&news.find.process);
-        }
-    }
-    process_tree_destroy(scout->tree);
-    guard_fd_close(&scout->wake);
-    guard_fd_close(&scout->bell);
-    (void)pthread_mutex_destroy(&scout->lock);
-    free(scout);
+void scout_watch(struct scout *scout) {
+    scout->watching = pthread_create(&scout->thread, NULL, watch, scout) == 0;
 }
 
-enum status scout_start(pid_t root, struct scout **out, struct error *error) {
+enum status scout_create(pid_t root, struct scout **out, struct error *error) {
     struct scout *scout = calloc(1, sizeof *scout);
     if (scout == NULL) {
         return error_set(error, STATUS_NOMEM, "out of memory");
     }
-    (void)pthread_mutex_init(&scout->lock, NULL);
     scout->last_round_ns = clock_now_ns();
     scout->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    scout->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    enum status status =
-        scout->wake < 0 || scout->bell < 0
-            ? error_set(error, STATUS_SYS, "cannot make an eventfd: %s", strerror(errno))
-            : process_tree_create(root, &scout->tree, error);
-    if (status == STATUS_OK) {
-        int failed = pthread_create(&scout->thread, NULL, run, scout);
-        if (failed != 0) {
-            status = error_set(error, STATUS_SYS, "cannot start a thread: %s", strerror(failed));
-        }
-    }
+    enum status status = scout->wake < 0 ? error_set(error, STATUS_SYS,
+                                                     "cannot make an eventfd: %s", strerror(errno))
+                                         : process_tree_create(root, &scout->tree, error);
     if (status != STATUS_OK) {
-        scout_destroy(scout);
+        (void)scout_destroy(scout);
         return status;
     }
     if (!process_tree_sees_children()) {
@@ -287,34 +265,24 @@ enum status scout_start(pid_t root, struct scout **out, struct error *error) {
     return STATUS_OK;
 }
 
-int scout_bell(const struct scout *scout) {
-    return scout->bell;
-}
-
-bool scout_take(struct scout *scout, struct scout_news *out) {
-    uint64_t rings = 0;
-    (void)!read(scout->bell, &rings, sizeof rings);
-    (void)pthread_mutex_lock(&scout->lock);
-    bool any = scout->news_count > 0;
-    if (any) {
-        *out = scout->news[0];
-        scout->news_count--;
-        memmove(&scout->news[0], &scout->news[1], scout->news_count * sizeof scout->news[0]);
+bool scout_destroy(struct scout *scout) {
+    if (scout == NULL) {
+        return true;
     }
-    (void)pthread_mutex_unlock(&scout->lock);
-    return any;
-}
-
-bool scout_end(struct scout *scout, struct error *denied) {
-    const struct timespec patience = clock_timespec(clock_now_ns() + END_PATIENCE_NS);
-    atomic_store(&scout->stop, true);
-    ring(scout->wake);
-    bool joined = pthread_clockjoin_np(scout->thread, NULL, CLOCK_MONOTONIC, &patience) == 0;
-    (void)pthread_mutex_lock(&scout->lock);
-    *denied = scout->denied;
-    (void)pthread_mutex_unlock(&scout->lock);
-    if (joined) {
-        scout_destroy(scout);
+    if (scout->watching) {
+        const struct timespec patience = clock_timespec(clock_now_ns() + END_PATIENCE_NS);
+        uint64_t one = 1;
+        atomic_store(&scout->stop, true);
+        (void)!write(scout->wake, &one, sizeof one);
+        if (pthread_clockjoin_np(scout->thread, NULL, CLOCK_MONOTONIC, &patience) != 0) {
+            return false;
+        }
     }
-    return joined;
+    for (size_t i = 0; scout->tree != NULL && i < process_tree_count(scout->tree); i++) {
+        opinion_forget(process_tree_node(scout->tree, i));
+    }
+    process_tree_destroy(scout->tree);
+    guard_fd_close(&scout->wake);
+    free(scout);
+    return true;
 }

@@ -1,44 +1,38 @@
 /* scout: looks for the first Python among a launched command's processes, and for one more beside
  * it.
  *
- * A thread of its own, since what it reads (mappings, memory) can block for good. Looks every half
- * to one millisecond while something is new, every few milliseconds while nothing happens, and
- * rarely once it has found a Python. Owned by main and called from its thread. Cold. */
+ * Both can block for good in what they read (mappings, memory), so neither is done by the main
+ * thread, which owns the scout: the session's sampling thread looks for the first one, every half
+ * to one millisecond while something is new, every few milliseconds while nothing happens; then a
+ * thread of the scout's own looks for another, more rarely. Cold. */
 #ifndef ECHION_DAEMON_SERVICE_SCOUT_H
 #define ECHION_DAEMON_SERVICE_SCOUT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/status.h"
-#include "daemon/service/session.h"
+#include "daemon/service/python_search.h"
 
 struct scout;
 
-enum scout_topic {
-    SCOUT_FOUND,   /* the first Python, whose interpreter has begun to initialise */
-    SCOUT_OTHER,   /* another one beside it: said of the first such only */
-    SCOUT_TROUBLE, /* a Python that cannot be profiled, and why; the search goes on */
-};
+/* For what `root` is or will be, and what it forks. */
+STATUS_CHECKED enum status scout_create(pid_t root, struct scout **out, struct error *error);
 
-struct scout_news {
-    enum scout_topic topic;
-    pid_t pid;
-    struct session_find find; /* SCOUT_FOUND: the taker's to close */
-    struct error error;       /* SCOUT_TROUBLE */
-};
+/* Looks until there is a Python whose interpreter has begun to initialise. Says which ones it
+ * cannot profile, and why. ABSENT once `*search->stop` is set: none was found; the error's text is
+ * empty if that has been explained already. */
+STATUS_CHECKED enum status scout_find(struct scout *scout, const struct python_search *search,
+                                      struct python_find *out, struct error *error);
 
-/* Starts to look at `root` and what it forks. */
-STATUS_CHECKED enum status scout_start(pid_t root, struct scout **out, struct error *error);
+/* Once scout_find has found one: goes on to look for another one beside it, and names it. Main
+ * thread. */
+void scout_watch(struct scout *scout);
 
-/* Readable when there is news. */
-int scout_bell(const struct scout *scout);
-
-/* The next piece of news; false if there is none. */
-bool scout_take(struct scout *scout, struct scout_news *out);
-
-/* Ends it. `denied` gets the last refusal to look at a process, an empty text if there was none.
- * False if its thread hangs for good: the caller leaves by _exit. */
-bool scout_end(struct scout *scout, struct error *denied);
+/* Once scout_find has returned: ends it all. Accepts NULL. False if its thread hangs for good: the
+ * caller leaves by _exit. */
+bool scout_destroy(struct scout *scout);
 
 #endif

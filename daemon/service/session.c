@@ -16,6 +16,7 @@
 #include "daemon/service/notice.h"
 #include "daemon/service/python_search.h"
 #include "daemon/service/recorder.h"
+#include "daemon/service/scout.h"
 
 enum {
     TICK_NS = 100 * 1000 * 1000,
@@ -34,15 +35,15 @@ struct session {
     atomic_bool stop;
 
     /* The sampling thread's, until `sampled`. */
-    struct process process;
-    struct runtime runtime;
-    uint64_t unseen_ns;
+    struct scout *scout; /* borrowed; NULL: the process is `pid` */
+    struct python_find target;
     enum status status;
     struct error error;
 
     /* What it lets the others know. */
     _Atomic int end_bell;
     _Atomic uint64_t looking_since; /* 0: not looking for an interpreter */
+    atomic_bool found;
     atomic_bool started;
     atomic_bool sampled;  /* it is about to end */
     pthread_mutex_t lock; /* of the two below */
@@ -109,8 +110,8 @@ static enum status sample_program(struct session *session, struct error *error) 
     const struct sampler_options options = {.interval_ns = session->options->interval_ns,
                                             .cpu = session->options->cpu};
     struct sampler *sampler = NULL;
-    enum status status = sampler_create(&session->process, &session->runtime, &options,
-                                        session->handover, &sampler, error);
+    enum status status = sampler_create(&session->target.process, &session->target.runtime,
+                                        &options, session->handover, &sampler, error);
     if (status != STATUS_OK) {
         return status;
     }
@@ -141,43 +142,70 @@ static enum status sample_program(struct session *session, struct error *error) 
     return status;
 }
 
-/* Finds the interpreter of the process, anew after an exec (`follow`). */
-static enum status find(struct session *session, bool follow, struct error *error) {
-    struct python_search search = {
-        .stop = &session->stop, .looking_since = &session->looking_since, .follow = follow};
-    enum status status = STATUS_OK;
-    if (!follow) {
-        status = python_search_open(&search, session->pid, &session->process, error);
-        if (status == STATUS_OK) {
-            atomic_store(&session->end_bell, session->process.pidfd);
-            ring(session);
-        }
+/* The process that was found is not the one that the output was opened for. */
+static enum status fit_output(struct session *session, pid_t pid, struct error *error) {
+    session->pid = pid;
+    if (strstr(session->options->output, "%(pid)") == NULL) {
+        return STATUS_OK;
     }
-    return status == STATUS_OK
-               ? python_search_run(&search, &session->process, &session->runtime, error)
-               : status;
+    enum output_format format = output_file_format(session->output);
+    output_file_destroy(session->output);
+    session->output = NULL;
+    return output_file_open(session->options->output, &format, pid, &session->output, error);
 }
 
-static enum status profile(struct session *session, bool found, struct error *error) {
-    enum status status = found ? STATUS_OK : find(session, false, error);
+/* Finds the process and its interpreter. */
+static enum status find(struct session *session, struct error *error) {
+    const struct python_search search = {.stop = &session->stop,
+                                         .looking_since = &session->looking_since};
+    struct python_find *target = &session->target;
+    enum status status;
+    if (session->scout != NULL) {
+        status = scout_find(session->scout, &search, target, error);
+        if (status == STATUS_OK && target->process.pid != session->pid) {
+            status = fit_output(session, target->process.pid, error);
+        }
+    } else {
+        status = python_search_open(&search, session->pid, &target->process, error);
+        if (status == STATUS_OK) {
+            status = python_search_run(&search, &target->process, &target->runtime, error);
+        }
+    }
+    if (status == STATUS_OK) {
+        atomic_store(&session->end_bell, target->process.pidfd);
+        atomic_store(&session->found, true);
+        ring(session);
+    }
+    return status;
+}
+
+/* Finds the interpreter of what the process has become by an exec. */
+static enum status find_again(struct session *session, struct error *error) {
+    const struct python_search search = {
+        .stop = &session->stop, .looking_since = &session->looking_since, .follow = true};
+    notice_explain("process %d runs another program now: looking for a Python in it",
+                   (int)session->pid);
+    enum status status =
+        python_search_run(&search, &session->target.process, &session->target.runtime, error);
+    if (status == STATUS_OK || status == STATUS_GONE || atomic_load(&session->stop)) {
+        return status;
+    }
+    notice_say("the profile ends where process %d became another program: %s", (int)session->pid,
+               error->text);
+    return STATUS_GONE;
+}
+
+static enum status profile(struct session *session, struct error *error) {
+    enum status status = find(session, error);
     while (status == STATUS_OK && !atomic_load(&session->stop)) {
         char version[RUNTIME_VERSION_MAX];
-        runtime_version_text(&session->runtime, version, sizeof version);
+        runtime_version_text(&session->target.runtime, version, sizeof version);
         recorder_note(session->recorder, "python", version);
-        python_search_explain(&session->process, &session->runtime);
-
+        python_search_explain(&session->target.process, &session->target.runtime);
         status = sample_program(session, error);
-        if (status != STATUS_GONE || atomic_load(&session->stop) ||
-            !process_alive(&session->process)) {
-            break;
-        }
-        notice_explain("process %d runs another program now: looking for a Python in it",
-                       (int)session->pid);
-        status = find(session, true, error);
-        if (status != STATUS_OK && status != STATUS_GONE && !atomic_load(&session->stop)) {
-            notice_say("the profile ends where process %d became another program: %s",
-                       (int)session->pid, error->text);
-            return STATUS_OK;
+        if (status == STATUS_GONE && !atomic_load(&session->stop) &&
+            process_alive(&session->target.process)) {
+            status = find_again(session, error);
         }
     }
     return status;
@@ -190,10 +218,10 @@ static enum status conclude(struct session *session, enum status status, struct 
     if (counts.start_ns != 0) {
         return status == STATUS_GONE ? STATUS_OK : status;
     }
-    if (!atomic_load(&session->stop)) {
+    if (!atomic_load(&session->stop) || (session->scout != NULL && status == STATUS_ABSENT)) {
         return status;
     }
-    return process_alive(&session->process)
+    return process_alive(&session->target.process)
                ? STATUS_OK /* ended by a person */
                : error_set(error, STATUS_GONE,
                            "process %d ended before a sample of it could be taken",
@@ -203,7 +231,7 @@ static enum status conclude(struct session *session, enum status status, struct 
 static void *run(void *argument) {
     struct session *session = argument;
     (void)pthread_setname_np(pthread_self(), "echion-sample");
-    enum status status = profile(session, session->unseen_ns != 0, &session->error);
+    enum status status = profile(session, &session->error);
     session->status = conclude(session, status, &session->error);
     atomic_store(&session->looking_since, 0);
     handover_close(session->handover);
@@ -213,16 +241,6 @@ static void *run(void *argument) {
 }
 
 /* The main thread. */
-
-static void session_destroy(struct session *session) {
-    recorder_destroy(session->recorder);
-    handover_destroy(session->handover);
-    output_file_destroy(session->output);
-    process_close(&session->process);
-    guard_fd_close(&session->bell);
-    (void)pthread_mutex_destroy(&session->lock);
-    free(session);
-}
 
 static enum status start_threads(struct session *session, struct error *error) {
     bool merge = output_formats[output_file_format(session->output)].merge;
@@ -235,8 +253,8 @@ static enum status start_threads(struct session *session, struct error *error) {
     }
     const struct recorder_plan plan = {.options = session->options,
                                        .handover = session->handover,
-                                       .output = session->output,
-                                       .gap_from_ns = session->unseen_ns,
+                                       .output = &session->output,
+                                       .gap_from_ns = &session->target.unseen_ns,
                                        .bell = session->bell,
                                        .totals = totals,
                                        .owner = session};
@@ -254,9 +272,8 @@ static enum status start_threads(struct session *session, struct error *error) {
     return STATUS_OK;
 }
 
-enum status session_start(const struct options *options, pid_t pid,
-                          const struct session_find *found, struct output_file *output,
-                          struct session **out, struct error *error) {
+enum status session_start(const struct options *options, pid_t pid, struct scout *scout,
+                          struct output_file *output, struct session **out, struct error *error) {
     struct session *session = calloc(1, sizeof *session);
     if (session == NULL) {
         output_file_destroy(output);
@@ -264,18 +281,13 @@ enum status session_start(const struct options *options, pid_t pid,
     }
     session->options = options;
     session->pid = pid;
+    session->scout = scout;
     session->output = output;
-    session->process = PROCESS_NONE;
+    session->target.process = PROCESS_NONE;
     session->bell = -1;
     session->due_ns = clock_now_ns() + TICK_NS;
     atomic_store(&session->end_bell, -1);
     (void)pthread_mutex_init(&session->lock, NULL);
-    if (found != NULL) {
-        session->process = found->process;
-        session->runtime = found->runtime;
-        session->unseen_ns = found->unseen_ns;
-        atomic_store(&session->end_bell, found->process.pidfd);
-    }
     enum status status = start_threads(session, error);
     if (status != STATUS_OK) {
         session_destroy(session);
@@ -283,6 +295,10 @@ enum status session_start(const struct options *options, pid_t pid,
     }
     *out = session;
     return STATUS_OK;
+}
+
+bool session_has_found(const struct session *session) {
+    return atomic_load(&session->found);
 }
 
 int session_bell(const struct session *session) {
@@ -369,6 +385,7 @@ bool session_tick(struct session *session) {
 
 void session_end(struct session *session, struct session_result *out) {
     *out = (struct session_result){.started = atomic_load(&session->started),
+                                   .output = session->options->output,
                                    .stuck = session->given_up || session->unread};
     session_counts(session, &out->counts);
     if (session->given_up) {
@@ -376,19 +393,31 @@ void session_end(struct session *session, struct session_result *out) {
                                 "the memory of process %d does not answer: something that serves "
                                 "its pages (userfaultfd, a FUSE or network file system) hangs",
                                 (int)session->pid);
-    } else if (atomic_load(&session->sampled)) {
+    } else if (!session->unread) {
+        (void)pthread_join(session->thread, NULL);
         out->status = session->status;
         out->error = session->error;
     }
     if (session->unread) {
         out->writing = error_set(&out->writing_error, STATUS_SYS,
-                                 "%s takes no more data; the profile is cut short",
-                                 output_file_name(session->output));
+                                 "the output takes no more data; the profile is cut short");
         return;
     }
     out->writing = recorder_join(session->recorder, &out->writing_error);
-    if (!session->given_up) {
-        (void)pthread_join(session->thread, NULL);
-        session_destroy(session);
+    if (session->output != NULL) {
+        out->output = output_file_name(session->output);
     }
+}
+
+void session_destroy(struct session *session) {
+    if (session->given_up || session->unread) {
+        return;
+    }
+    recorder_destroy(session->recorder);
+    handover_destroy(session->handover);
+    output_file_destroy(session->output);
+    process_close(&session->target.process);
+    guard_fd_close(&session->bell);
+    (void)pthread_mutex_destroy(&session->lock);
+    free(session);
 }

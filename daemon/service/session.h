@@ -13,37 +13,34 @@
 #include <sys/types.h>
 
 #include "common/status.h"
-#include "daemon/python/runtime.h"
 #include "daemon/service/options.h"
 #include "daemon/service/output_file.h"
 #include "daemon/service/sampler.h"
-#include "daemon/target/process.h"
+#include "daemon/service/scout.h"
 
 struct session;
 
-/* A process whose interpreter has been found already. */
-struct session_find {
-    struct process process;
-    struct runtime runtime;
-    uint64_t unseen_ns; /* CLOCK_MONOTONIC when it was last seen without an interpreter */
-};
-
 struct session_result {
-    bool started;       /* a sampler ran */
-    enum status status; /* of sampling; OK also when the process ended after it had started */
-    struct error error;
+    bool started;        /* a sampler ran */
+    enum status status;  /* of sampling; OK also when the process ended after it had started */
+    struct error error;  /* an empty text: everything has been said */
     enum status writing; /* ABSENT: nothing was written, and the output not touched */
     struct error writing_error;
-    bool stuck; /* a thread hangs for good: the caller leaves by _exit */
+    const char *output; /* its name; valid until session_destroy */
+    bool stuck;         /* a thread hangs for good: the caller leaves by _exit */
     struct sampler_counts counts;
 };
 
-/* Starts to profile `pid`. Takes over `output`, and what `find` holds (NULL: to be found), also on
- * failure. `options` must outlive it. */
+/* Starts to profile `pid`; or with a scout, which it borrows, the process that this finds.
+ * `output`, opened for `pid`, is taken over, also on failure; if another process is found, and the
+ * output's name has the pid in it, it is put aside for one of that process's. `options` must
+ * outlive it. */
 STATUS_CHECKED enum status session_start(const struct options *options, pid_t pid,
-                                         const struct session_find *find,
-                                         struct output_file *output, struct session **out,
-                                         struct error *error);
+                                         struct scout *scout, struct output_file *output,
+                                         struct session **out, struct error *error);
+
+/* Whether its interpreter has been found. */
+bool session_has_found(const struct session *session);
 
 /* Becomes readable when session_tick has something to do. */
 int session_bell(const struct session *session);
@@ -67,7 +64,10 @@ void session_give_up(struct session *session);
 /* The counts so far. */
 void session_counts(struct session *session, struct sampler_counts *out);
 
-/* Once session_tick has said false: what came of it. Releases everything but what is stuck. */
+/* Once session_tick has said false: what came of it. */
 void session_end(struct session *session, struct session_result *out);
+
+/* After session_end: releases everything; nothing if it is stuck. */
+void session_destroy(struct session *session);
 
 #endif
