@@ -199,6 +199,14 @@ static void mappings_guard(struct mappings *mappings) {
     mappings_deinit(mappings);
 }
 
+/* A process without memory has ended, or is in the middle of an exec. */
+static enum status gone_or_torn(const struct process *process, struct error *error) {
+    return process_alive(process)
+               ? error_set(error, STATUS_TORN, "process %d is just starting a program",
+                           process->pid)
+               : error_set(error, STATUS_GONE, "process %d has ended", process->pid);
+}
+
 enum status runtime_locate(const struct process *process, struct runtime *out,
                            struct error *error) {
     __attribute__((cleanup(mappings_guard))) struct mappings mappings = MAPPINGS_NONE;
@@ -211,9 +219,12 @@ enum status runtime_locate(const struct process *process, struct runtime *out,
         return error_set(error, STATUS_NOMEM, "out of memory");
     }
     status = runtime_candidates_find(process, &mappings, candidates);
+    if (status == STATUS_GONE) {
+        return gone_or_torn(process, error);
+    }
     if (status != STATUS_OK) {
         return error_set(error, status, "cannot look for a Python in process %d: %s", process->pid,
-                         status == STATUS_GONE ? "it has ended" : status_name(status));
+                         status_name(status));
     }
     return candidates->count == 0 ? not_a_python(process, candidates, error)
                                   : candidates_choose(process, candidates, out, error);
@@ -246,6 +257,9 @@ static enum status interpreter_check(const struct memory *memory, const struct p
 
 static enum status check_failed(const struct process *process, enum status status,
                                 struct error *error) {
+    if (status == STATUS_GONE) {
+        return gone_or_torn(process, error);
+    }
     if (status == STATUS_TORN) {
         return error_set(error, status,
                          "the Python in process %d has no interpreter: it has not begun to "
@@ -260,7 +274,7 @@ static enum status check_failed(const struct process *process, enum status statu
             process->pid);
     }
     return error_set(error, status, "cannot read the interpreters of process %d: %s", process->pid,
-                     status == STATUS_GONE ? "it has ended" : status_name(status));
+                     status_name(status));
 }
 
 static void jit_check(const struct memory *memory, struct runtime *runtime,

@@ -211,6 +211,9 @@ static enum status read_failed(const struct process *process, enum status status
     if (!process_alive(process)) {
         return error_set(error, STATUS_GONE, "process %d has ended", pid);
     }
+    if (status == STATUS_GONE || status == STATUS_TORN) {
+        return error_set(error, STATUS_TORN, "process %d is just starting a program", pid);
+    }
     if (status == STATUS_NOMEM) {
         return error_set(error, status,
                          "process %d has more than %d mappings or absurdly long names of them, or "
@@ -231,8 +234,7 @@ enum status mappings_read(const struct process *process, struct mappings *out,
     struct parser parser = {.out = &mappings};
     enum status status = text == NULL ? STATUS_NOMEM : text_parse(&parser, fd, text);
     if (status == STATUS_OK && mappings.count == 0) {
-        /* Ended, or between two programs. */
-        status = process_alive(process) ? STATUS_TORN : STATUS_GONE;
+        status = STATUS_TORN;
     }
     if (status != STATUS_OK) {
         return read_failed(process, status, error);

@@ -36,7 +36,8 @@ struct mappings {
 
 #define MAPPINGS_NONE ((struct mappings){0})
 
-/* GONE, DENIED, NOMEM (also beyond MAPPINGS_MAX or 16 MiB of paths), CORRUPT, SYS. */
+/* TORN: it is just starting a program. GONE, DENIED, NOMEM (also beyond MAPPINGS_MAX or 16 MiB of
+ * paths), CORRUPT, SYS. */
 STATUS_CHECKED enum status mappings_read(const struct process *process, struct mappings *out,
                                          struct error *error);
 

@@ -32,11 +32,16 @@ bool process_alive(const struct process *process) {
     return poll(&ended, 1, 0) == 0;
 }
 
-/* What failed on a file of /proc/PID, in words. */
+/* What failed on a file of /proc/PID, in words. While another thread than the main one execs, the
+ * process has no memory for a moment (fs/exec.c: de_thread), which the kernel tells as if it had
+ * ended. */
 static enum status file_failed(const struct process *process, const char *name, enum status status,
                                struct error *error) {
-    if (status == STATUS_GONE || !process_alive(process)) {
+    if (!process_alive(process)) {
         return gone_set(error, process->pid);
+    }
+    if (status == STATUS_GONE || status == STATUS_TORN) {
+        return error_set(error, STATUS_TORN, "process %d is just starting a program", process->pid);
     }
     return error_set(error, status, "cannot read /proc/%d/%s: %s", process->pid, name,
                      status_name(status));
@@ -148,7 +153,7 @@ static enum status stat_check(struct process *process, struct error *error) {
                          process->pid, stat.comm);
     }
     if (process_stat_is_zombie(&stat) && stat.threads > 1) {
-        return error_set(error, STATUS_UNSUPPORTED,
+        return error_set(error, STATUS_TORN,
                          "the main thread of process %d (%s) has ended while %u others go on: the "
                          "kernel shows no memory of such a process",
                          process->pid, stat.comm, stat.threads - 1);
@@ -205,7 +210,7 @@ static enum status access_check(const struct process *process, struct error *err
     case STATUS_TORN:
         return STATUS_OK;
     case STATUS_GONE:
-        return gone_set(error, process->pid);
+        return file_failed(process, "mem", status, error);
     case STATUS_DENIED:
         return denied_set(process, error);
     default:
@@ -251,8 +256,7 @@ static bool auxv_parse(const uint8_t *bytes, size_t size, unsigned word_size, ui
     return false;
 }
 
-/* What tells one program from the next, but for the random bytes. Without words: hot enough for
- * that. */
+/* What tells one program from the next, but for the random bytes. */
 static enum status program_read(const struct process *process, struct process_program *out) {
     uint8_t auxv[AUXV_MAX];
     size_t size = 0;
@@ -260,8 +264,8 @@ static enum status program_read(const struct process *process, struct process_pr
     if (status != STATUS_OK) {
         return status;
     }
-    if (size == 0) { /* no memory at this moment: it is ending, or just starting a program */
-        return process_alive(process) ? STATUS_TORN : STATUS_GONE;
+    if (size == 0) {
+        return STATUS_TORN;
     }
     struct stat exe;
     if (fstatat(process->dir, "exe", &exe, 0) != 0) {
@@ -293,8 +297,8 @@ enum status process_note_program(struct process *process, struct error *error) {
     if (status == STATUS_DENIED) {
         return denied_set(process, error);
     }
-    if (status == STATUS_CORRUPT) {
-        return error_set(error, status,
+    if (status == STATUS_CORRUPT && process_alive(process)) { /* while it is being filled in, too */
+        return error_set(error, STATUS_TORN,
                          "process %d runs no program that we know: its auxiliary vector makes no "
                          "sense",
                          process->pid);

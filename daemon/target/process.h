@@ -42,8 +42,9 @@ struct process {
 
 /* Opens a process whose memory we may read.
  * GONE: no such process, a thread's id, or a zombie. ABSENT: a kernel thread, which runs no
- * program. DENIED: the text says what is in the way and what to do. UNSUPPORTED: its main thread
- * has ended while others go on. TORN: it is just starting a program; ask again. NOMEM, SYS. */
+ * program. DENIED: the text says what is in the way and what to do. TORN: it is just starting a
+ * program, or, when that does not pass, its main thread has ended while others go on. NOMEM, SYS.
+ */
 STATUS_CHECKED enum status process_open(pid_t pid, struct process *out, struct error *error);
 
 /* Accepts a process that process_open did not fill, if it is PROCESS_NONE. */
