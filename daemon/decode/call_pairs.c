@@ -80,3 +80,7 @@ bool call_pairs_proven(const struct call_pairs *pairs, const struct code *caller
     return count >= PROOF_COUNT &&
            count * PROOF_SHARE >= pairs->slots[slot_find(pairs, pair_key(caller, unit, 0))].count;
 }
+
+bool call_pairs_seen(const struct call_pairs *pairs, const struct code *caller, uint32_t unit) {
+    return pairs->slots[slot_find(pairs, pair_key(caller, unit, 0))].count > 0;
+}

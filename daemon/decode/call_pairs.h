@@ -28,4 +28,7 @@ void call_pairs_note(struct call_pairs *pairs, const struct code *caller, uint32
 bool call_pairs_proven(const struct call_pairs *pairs, const struct code *caller, uint32_t unit,
                        const struct code *callee);
 
+/* Whether anything was noted at that place. */
+bool call_pairs_seen(const struct call_pairs *pairs, const struct code *caller, uint32_t unit);
+
 #endif

@@ -9,8 +9,7 @@ enum {
     STACK_DEPTH_MAX = 16384, /* frames; a deeper stack is cut */
     AGAIN_SPANS = 2048,
     AGAIN_BYTES = 24 << 20,
-    OUTSIDE_BEFORE = 16, /* bytes read before a frame outside the datastack: a generator's state */
-    OUTSIDE_WORDS = 40,  /* read of a frame outside the datastack: header, locals, value stack */
+    OUTSIDE_WORDS = 40, /* read of a frame outside the datastack: header, locals, value stack */
 };
 
 enum status thread_sampler_init(struct thread_sampler *sampler, const struct memory *memory,
@@ -58,7 +57,7 @@ static enum status picture_learned(struct thread_sampler *sampler, struct thread
 
 /* Bytes that are read of a frame outside the datastack. */
 static uint32_t outside_bytes(const struct py_layout *layout) {
-    return OUTSIDE_BEFORE + (uint32_t)OUTSIDE_WORDS * layout->word_size;
+    return (uint32_t)OUTSIDE_WORDS * layout->word_size;
 }
 
 /* Does what the walk asked for, so that it can be tried again. `*pictures` counts new pictures. */
@@ -69,8 +68,8 @@ static enum status walk_provide(struct thread_sampler *sampler, struct thread_re
     case WALK_NEED_CODE:
         return code_loader_learn(&sampler->loader, result.need, now_ns);
     case WALK_NEED_OUTSIDE:
-        thread_plan_want(&record->plan, result.need - OUTSIDE_BEFORE,
-                         outside_bytes(sampler->layout), false, sampler->tick);
+        thread_plan_want(&record->plan, result.need, outside_bytes(sampler->layout), false,
+                         sampler->tick);
         break;
     case WALK_NEED_CHUNKS:
         thread_plan_fit(&record->plan, sampler->layout, image);
@@ -101,8 +100,8 @@ static void plan_follow(struct thread_sampler *sampler, struct thread_record *re
     thread_plan_fit(plan, sampler->layout, image);
     for (uint32_t i = 0; plan->outside_count > 0 && i < stack->depth; i++) {
         if (stack->frames[i].outside) {
-            thread_plan_want(plan, stack->frames[i].header.address - OUTSIDE_BEFORE,
-                             outside_bytes(sampler->layout), true, sampler->tick);
+            thread_plan_want(plan, stack->frames[i].header.address, outside_bytes(sampler->layout),
+                             true, sampler->tick);
         }
     }
     thread_plan_expire(plan, sampler->tick);

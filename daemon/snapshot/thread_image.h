@@ -28,6 +28,8 @@ struct thread_image {
     uint32_t chunk_count;
     const struct extent *outside; /* generators, entry frames on the C stack, heap frames */
     uint32_t outside_count;
+    const uint64_t *generators; /* frames that were generators' in the last stacks, by address */
+    uint32_t generator_count;
     struct extent again; /* the last chunk once more, as it was when the others had been copied; may
                             be empty */
 };

@@ -108,8 +108,8 @@ enum status thread_plan_learn(struct thread_plan *plan, const struct memory *mem
 static bool outside_add(struct thread_plan *plan, struct picture *picture) {
     plan->outside_spans = 0;
     for (uint32_t i = 0; i < plan->outside_count;) {
-        uint64_t start = plan->outside[i].address;
-        uint64_t end = start + plan->outside[i].size;
+        uint64_t start = plan->outside[i].address - PLAN_OUTSIDE_BEFORE;
+        uint64_t end = plan->outside[i].address + plan->outside[i].size;
         for (i++; i < plan->outside_count && plan->outside[i].address < end + MERGE_GAP; i++) {
             uint64_t next_end = plan->outside[i].address + plan->outside[i].size;
             end = next_end > end ? next_end : end;
@@ -190,6 +190,13 @@ enum status thread_plan_image(struct thread_plan *plan, const struct py_layout *
     image->chunk_count = plan->chunk_count;
     image->outside = plan->outside_extents;
     image->outside_count = plan->outside_spans;
+    image->generators = plan->generators;
+    image->generator_count = 0;
+    for (uint32_t i = 0; i < plan->outside_count; i++) {
+        if (plan->outside[i].generator) {
+            plan->generators[image->generator_count++] = plan->outside[i].address;
+        }
+    }
     image->again = plan->again ? span_extent(picture, span) : (struct extent){.bytes = NULL};
     if (layout->frame_model == FRAME_MODEL_HEAP_CHAIN) {
         return STATUS_OK;

@@ -19,8 +19,9 @@
 #include "daemon/target/memory.h"
 
 enum {
-    PLAN_CHUNKS_MAX = 1024, /* 16 MiB of datastack: some 150,000 frames */
-    PLAN_OUTSIDE_MAX = 16,  /* frames outside the datastack that are read along */
+    PLAN_CHUNKS_MAX = 1024,   /* 16 MiB of datastack: some 150,000 frames */
+    PLAN_OUTSIDE_BEFORE = 16, /* bytes read before such a frame: a generator's state is there */
+    PLAN_OUTSIDE_MAX = 16,    /* frames outside the datastack that are read along */
 };
 
 struct plan_chunk {
@@ -43,6 +44,7 @@ struct thread_plan {
     uint32_t chunk_count, chunk_capacity;
     struct plan_outside outside[PLAN_OUTSIDE_MAX]; /* by address */
     struct extent outside_extents[PLAN_OUTSIDE_MAX];
+    uint64_t generators[PLAN_OUTSIDE_MAX];
     uint32_t outside_count;
     bool again;             /* the last chunk is read a second time, after the outside frames */
     uint32_t outside_spans; /* fewer than outside_count where neighbours are read as one */
@@ -69,8 +71,8 @@ STATUS_CHECKED enum status thread_plan_image(struct thread_plan *plan,
                                              const struct picture *picture, uint32_t first_span,
                                              struct thread_image *image);
 
-/* HOT. Reads `size` bytes at `address` along from the next picture on, as an outside frame; as a
- * generator's that is part of the stack. */
+/* HOT. Reads the frame at `address`, `size` bytes and some before it, along from the next picture
+ * on, as one outside the datastack; as that of a generator that is part of the stack. */
 void thread_plan_want(struct thread_plan *plan, uint64_t address, uint32_t size, bool generator,
                       uint64_t tick);
 

@@ -1,0 +1,79 @@
+/* HOT: no allocation, lock, log or system call. */
+#include "daemon/decode/walk.h"
+
+#include "daemon/decode/code_units.h"
+
+bool walk_stop(struct walk *walk, enum walk_outcome outcome, uint64_t need) {
+    walk->result = (struct walk_result){.outcome = outcome, .need = need};
+    return false;
+}
+
+void frame_load(const struct py_layout *layout, uint64_t address, const uint8_t *bytes,
+                struct frame_header *out) {
+    const unsigned w = layout->word_size;
+    const uint64_t tags = ~(uint64_t)layout->tag_mask;
+    out->address = address;
+    out->executable = image_word(bytes + layout->iframe.executable, w) & tags;
+    out->function = image_word(bytes + layout->iframe.func, w) & tags;
+    out->previous = image_word(bytes + layout->iframe.previous, w);
+    out->instr = image_word(bytes + layout->iframe.instr, w);
+    if (layout->frame_model == FRAME_MODEL_STACKTOP) {
+        out->depth = image_int(bytes + layout->iframe.stacktop);
+    } else {
+        uint64_t sp = image_word(bytes + layout->iframe.stackpointer, w);
+        out->depth = (int64_t)(sp - (address + layout->iframe.localsplus)) / (int64_t)w;
+    }
+    out->owner = bytes[layout->iframe.owner];
+    out->state = layout->iframe.is_entry == LAYOUT_ABSENT ? 0 : bytes[layout->iframe.is_entry];
+}
+
+bool frame_resolve(struct walk *walk, struct frame *frame) {
+    const struct py_layout *layout = walk->layout;
+    const struct frame_header *h = &frame->header;
+    /* The code units are part of the code object: an instruction before it or far behind is none.
+     */
+    if (h->executable == 0 || h->executable % layout->word_size != 0 || h->instr < h->executable ||
+        h->instr - h->executable > CODE_BYTES_MAX) {
+        return false;
+    }
+    struct code_entry *entry = code_cache_find(walk->codes, h->executable);
+    if (entry == NULL || entry->believed_until_ns < walk->now_ns) {
+        return walk_stop(walk, WALK_NEED_CODE, h->executable);
+    }
+    const struct code *code = entry->code;
+    if (code == NULL) {
+        return false;
+    }
+    int64_t offset = (int64_t)(h->instr - (h->executable + code->bytecode_at));
+    frame->code = code;
+    frame->just_pushed = layout->instr_is_prev ? offset == -2 : offset == 0;
+    if (offset == -2 && layout->instr_is_prev) {
+        frame->unit = 0;
+    } else if (offset < 0 || offset % 2 != 0 || offset / 2 >= (int64_t)code->units) {
+        return false;
+    } else {
+        frame->unit = (uint32_t)(offset / 2);
+    }
+    frame->flags = code->unit_flags[frame->unit];
+    return true;
+}
+
+bool walk_push(struct walk *walk, const struct frame *frame) {
+    struct stack *stack = walk->stack;
+    if (stack->depth == stack->capacity) {
+        stack->cut = true;
+        return false;
+    }
+    struct frame *slot = &stack->frames[stack->depth];
+    if (walk->prefix_same) {
+        if (stack->depth < stack->last_depth && slot->code == frame->code &&
+            slot->unit == frame->unit) {
+            stack->same = stack->depth + 1;
+        } else {
+            walk->prefix_same = false;
+        }
+    }
+    *slot = *frame;
+    stack->depth++;
+    return true;
+}

@@ -1,0 +1,43 @@
+/* walk: a walk over one thread's picture, under way, and the steps that its parts share. Lives on
+ * the stack of frame_walk, which alone makes one; no other thread sees it. HOT. */
+#ifndef ECHION_DAEMON_DECODE_WALK_H
+#define ECHION_DAEMON_DECODE_WALK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/decode/call_pairs.h"
+#include "daemon/decode/code_cache.h"
+#include "daemon/decode/stack.h"
+#include "daemon/python/layout.h"
+#include "daemon/snapshot/thread_image.h"
+
+struct walk {
+    const struct py_layout *layout;
+    struct code_cache *codes;
+    struct call_pairs *pairs;
+    const struct thread_image *image;
+    struct stack *stack;
+    struct walk_result result; /* anything but WALK_DONE ends the walk */
+    uint64_t now_ns;
+    bool patient;
+    bool prefix_same;       /* all frames so far equal those of the last walk */
+    bool older;             /* the chunk that is walked is not the thread state's last one */
+    uint64_t current_frame; /* what the thread state named when the picture began; 0 if unknown */
+};
+
+/* Ends the walk with what it needs. Always false. */
+bool walk_stop(struct walk *walk, enum walk_outcome outcome, uint64_t need);
+
+/* What the bytes at `address` say of a frame; layout->iframe.localsplus of them are read. */
+void frame_load(const struct py_layout *layout, uint64_t address, const uint8_t *bytes,
+                struct frame_header *out);
+
+/* Finds code and unit of `frame` from its header. False if it cannot be a frame of that code; the
+ * walk stops if nothing is known of the code. */
+bool frame_resolve(struct walk *walk, struct frame *frame);
+
+/* Appends `frame` to the stack. False when there is no more room. */
+bool walk_push(struct walk *walk, const struct frame *frame);
+
+#endif
