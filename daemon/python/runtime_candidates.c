@@ -69,8 +69,8 @@ static void candidate_add(struct search *search, const struct mapped_object *obj
 }
 
 /* Takes note of a Python that is none of ours. */
-static void stranger_look(struct search *search, const struct mapped_object *object,
-                          const struct elf_image *image) {
+static enum status stranger_look(struct search *search, const struct mapped_object *object,
+                                 const struct elf_image *image) {
     struct raddr ignored;
     const char *what = NULL;
     if (elf_image_symbol(image, "pypy_main_startup", &ignored) == STATUS_OK) {
@@ -82,6 +82,7 @@ static void stranger_look(struct search *search, const struct mapped_object *obj
         search->out->stranger = what;
         search->out->stranger_object = *object;
     }
+    return STATUS_OK;
 }
 
 static enum status symbols_look(struct search *search, const struct mapped_object *object,
@@ -92,8 +93,6 @@ static enum status symbols_look(struct search *search, const struct mapped_objec
     if (status == STATUS_OK) {
         (void)!elf_image_symbol(image, "Py_Version", &version_at);
         candidate_add(search, object, image, address, version_at, "its symbol _PyRuntime");
-    } else if (!is_final(status)) {
-        stranger_look(search, object, image);
     }
     return status;
 }
@@ -142,10 +141,11 @@ static enum status data_look(struct search *search, const struct mapped_object *
     return status;
 }
 
-/* Looks at each object of a round in one of the two ways. */
-static enum status round_run(struct search *search, enum round round,
-                             enum status (*look)(struct search *, const struct mapped_object *,
-                                                 const struct elf_image *)) {
+typedef enum status look_function(struct search *search, const struct mapped_object *object,
+                                  const struct elf_image *image);
+
+/* Looks at each object of a round in one way. */
+static enum status round_run(struct search *search, enum round round, look_function *look) {
     size_t position = 0;
     struct mapped_object object;
     while (mappings_next_object(search->mappings, &position, &object)) {
@@ -164,25 +164,25 @@ static enum status round_run(struct search *search, enum round round,
     return STATUS_OK;
 }
 
-static bool is_settled(const struct runtime_candidates *candidates) {
-    return candidates->count > 0 || candidates->stranger != NULL;
-}
-
 enum status runtime_candidates_find(const struct process *process, const struct mappings *mappings,
                                     struct runtime_candidates *out) {
+    static const struct {
+        enum round round;
+        look_function *look;
+    } steps[] = {
+        {ROUND_NAMED, symbols_look},  {ROUND_NAMED, file_look},  {ROUND_NAMED, stranger_look},
+        {ROUND_OTHERS, symbols_look}, {ROUND_OTHERS, file_look}, {ROUND_NAMED, data_look},
+    };
     struct search search = {.process = process, .mappings = mappings, .out = out};
     out->count = 0;
     out->stranger = NULL;
     program_read(&search);
     enum status status = STATUS_OK;
-    for (unsigned round = ROUND_NAMED; round <= ROUND_OTHERS; ++round) {
-        status = round_run(&search, round, symbols_look);
-        if (status == STATUS_OK && !is_settled(out)) {
-            status = round_run(&search, round, file_look);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps && status == STATUS_OK; ++i) {
+        if (out->count > 0 || out->stranger != NULL) {
+            break;
         }
-        if (status != STATUS_OK || is_settled(out)) {
-            return status;
-        }
+        status = round_run(&search, steps[i].round, steps[i].look);
     }
-    return round_run(&search, ROUND_NAMED, data_look);
+    return status;
 }

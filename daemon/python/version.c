@@ -22,7 +22,8 @@ enum { LEVEL_ALPHA = 0xa, LEVEL_BETA = 0xb, LEVEL_CANDIDATE = 0xc, LEVEL_FINAL =
 
 bool version_is_plausible(uint64_t hex) {
     unsigned level = (unsigned)(hex >> 4 & 0xf);
-    return hex <= UINT32_MAX && version_major((uint32_t)hex) == 3 &&
+    return hex <= UINT32_MAX && version_major((uint32_t)hex) >= 3 &&
+           version_major((uint32_t)hex) < 10 &&
            (level == LEVEL_FINAL || (level >= LEVEL_ALPHA && level <= LEVEL_CANDIDATE));
 }
 

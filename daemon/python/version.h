@@ -19,7 +19,7 @@ static inline unsigned version_minor(uint32_t hex) {
     return hex >> 16 & 0xff;
 }
 
-/* Whether a number can be the version of a CPython 3. */
+/* Whether a number can be the version of a CPython 3 or of one to come. */
 bool version_is_plausible(uint64_t hex);
 
 /* "3.12.1", "3.14.0rc2"; without the micro version "3.9". */
