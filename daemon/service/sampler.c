@@ -253,7 +253,6 @@ static enum status tick(struct sampler *sampler, uint64_t now_ns) {
     if (status != STATUS_OK) {
         return status;
     }
-    sampler->thread_sampler.tick++;
     uint64_t kept = 0;
     uint64_t torn = 0;
     for (uint32_t i = 0; i < sampler->threads.count; i++) {

@@ -68,8 +68,7 @@ static enum status walk_provide(struct thread_sampler *sampler, struct thread_re
     case WALK_NEED_CODE:
         return code_loader_learn(&sampler->loader, result.need, now_ns);
     case WALK_NEED_OUTSIDE:
-        thread_plan_want(&record->plan, result.need, outside_bytes(sampler->layout), false,
-                         sampler->tick);
+        thread_plan_want(&record->plan, result.need, outside_bytes(sampler->layout), false, now_ns);
         break;
     case WALK_NEED_CHUNKS:
         thread_plan_fit(&record->plan, sampler->layout, image);
@@ -94,17 +93,17 @@ static bool stack_grow(struct thread_record *record) {
 
 /* Lets the plan follow the thread: the used part of its chunks, the generators in its stack. */
 static void plan_follow(struct thread_sampler *sampler, struct thread_record *record,
-                        const struct thread_image *image) {
+                        const struct thread_image *image, uint64_t now_ns) {
     struct thread_plan *plan = &record->plan;
     const struct stack *stack = &record->stack;
     thread_plan_fit(plan, sampler->layout, image);
     for (uint32_t i = 0; plan->outside_count > 0 && i < stack->depth; i++) {
         if (stack->frames[i].outside) {
             thread_plan_want(plan, stack->frames[i].header.address, outside_bytes(sampler->layout),
-                             true, sampler->tick);
+                             true, now_ns);
         }
     }
-    thread_plan_expire(plan, sampler->tick);
+    thread_plan_expire(plan, now_ns);
 }
 
 static bool status_ends(enum status status) {
@@ -134,7 +133,7 @@ enum status thread_sampler_stack(struct thread_sampler *sampler, struct thread_r
             record->node_count = stack->same;
         }
         if (result.outcome == WALK_DONE && !(stack->cut && stack_grow(record))) {
-            plan_follow(sampler, record, &image);
+            plan_follow(sampler, record, &image, now_ns);
             return STATUS_OK;
         }
         if (result.outcome != WALK_DONE) {

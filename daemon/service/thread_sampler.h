@@ -21,7 +21,6 @@ struct thread_sampler {
     struct call_pairs *pairs;
     struct picture *again; /* pictures of a single thread */
     uint64_t retries;      /* such pictures taken */
-    uint64_t tick;
 };
 
 STATUS_CHECKED enum status thread_sampler_init(struct thread_sampler *sampler,

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 
 enum {
-    CHUNK_SLACK = 512,  /* bytes read beyond the top: a frame may be pushed meanwhile */
-    CHUNK_STEP = 256,   /* lengths are multiples of it, so that they seldom change */
-    OUTSIDE_IDLE = 500, /* ticks after which an outside frame is forgotten */
-    CHUNK_IDLE = 256,   /* pictures after which chunks that are not in use are forgotten */
-    MERGE_GAP = 8192,   /* outside frames so close are read as one span */
+    CHUNK_SLACK = 512, /* bytes read beyond the top: a frame may be pushed meanwhile */
+    CHUNK_STEP = 256,  /* lengths are multiples of it, so that they seldom change */
+    OUTSIDE_IDLE_NS = 100 * 1000 * 1000, /* after which an outside frame is forgotten */
+    CHUNK_IDLE = 256, /* pictures after which chunks that are not in use are forgotten */
+    MERGE_GAP = 8192, /* outside frames so close are read as one span */
 };
 
 void thread_plan_init(struct thread_plan *plan, struct raddr state) {
@@ -205,10 +205,10 @@ enum status thread_plan_image(struct thread_plan *plan, const struct py_layout *
     return now == 0 || chunk_find(plan, now) < plan->chunk_count ? STATUS_OK : STATUS_TORN;
 }
 
-void thread_plan_expire(struct thread_plan *plan, uint64_t tick) {
+void thread_plan_expire(struct thread_plan *plan, uint64_t now_ns) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < plan->outside_count; i++) {
-        if (tick - plan->outside[i].last_wanted <= OUTSIDE_IDLE) {
+        if (now_ns - plan->outside[i].wanted_ns <= OUTSIDE_IDLE_NS) {
             plan->outside[kept++] = plan->outside[i];
         }
     }
@@ -217,13 +217,13 @@ void thread_plan_expire(struct thread_plan *plan, uint64_t tick) {
 }
 
 void thread_plan_want(struct thread_plan *plan, uint64_t address, uint32_t size, bool generator,
-                      uint64_t tick) {
+                      uint64_t now_ns) {
     uint32_t at = 0;
     while (at < plan->outside_count && plan->outside[at].address < address) {
         at++;
     }
     if (at < plan->outside_count && plan->outside[at].address == address) {
-        plan->outside[at].last_wanted = tick;
+        plan->outside[at].wanted_ns = now_ns;
         plan->changed = plan->changed || (generator && !plan->again);
         plan->outside[at].generator = plan->outside[at].generator || generator;
         return;
@@ -231,7 +231,7 @@ void thread_plan_want(struct thread_plan *plan, uint64_t address, uint32_t size,
     if (plan->outside_count == PLAN_OUTSIDE_MAX) {
         uint32_t oldest = 0;
         for (uint32_t i = 1; i < plan->outside_count; i++) {
-            if (plan->outside[i].last_wanted < plan->outside[oldest].last_wanted) {
+            if (plan->outside[i].wanted_ns < plan->outside[oldest].wanted_ns) {
                 oldest = i;
             }
         }
@@ -243,7 +243,7 @@ void thread_plan_want(struct thread_plan *plan, uint64_t address, uint32_t size,
     memmove(&plan->outside[at + 1], &plan->outside[at],
             (plan->outside_count - at) * sizeof plan->outside[0]);
     plan->outside[at] = (struct plan_outside){
-        .address = address, .size = size, .last_wanted = tick, .generator = generator};
+        .address = address, .size = size, .wanted_ns = now_ns, .generator = generator};
     plan->outside_count++;
     plan->changed = true;
 }

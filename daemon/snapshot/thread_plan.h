@@ -33,8 +33,8 @@ struct plan_chunk {
 struct plan_outside {
     uint64_t address;
     uint32_t size;
-    uint64_t last_wanted; /* tick */
-    bool generator;       /* it was part of a stack */
+    uint64_t wanted_ns;
+    bool generator; /* it was part of a stack */
 };
 
 struct thread_plan {
@@ -74,10 +74,10 @@ STATUS_CHECKED enum status thread_plan_image(struct thread_plan *plan,
 /* HOT. Reads the frame at `address`, `size` bytes and some before it, along from the next picture
  * on, as one outside the datastack; as that of a generator that is part of the stack. */
 void thread_plan_want(struct thread_plan *plan, uint64_t address, uint32_t size, bool generator,
-                      uint64_t tick);
+                      uint64_t now_ns);
 
 /* HOT. Forgets outside frames that were not wanted for a while. */
-void thread_plan_expire(struct thread_plan *plan, uint64_t tick);
+void thread_plan_expire(struct thread_plan *plan, uint64_t now_ns);
 
 /* HOT. Fits the length that is read of the last chunk to what the image says is in use. */
 void thread_plan_fit(struct thread_plan *plan, const struct py_layout *layout,
