@@ -21,7 +21,7 @@
 enum {
     TICK_NS = 100 * 1000 * 1000,
     TICKS_WITHOUT_ANSWER = 10,  /* of one read: a second */
-    TICKS_WITHOUT_RESULT = 100, /* of one look for the interpreter, which reads files too */
+    TICKS_WITHOUT_RESULT = 20,  /* of one look for the interpreter, which may read files too */
 };
 
 struct session {
@@ -162,7 +162,8 @@ static enum status find(struct session *session, struct error *error) {
     enum status status;
     if (session->scout != NULL) {
         status = scout_find(session->scout, &search, target, error);
-        if (status == STATUS_OK && target->process.pid != session->pid) {
+        if (status == STATUS_OK && target->process.pid != session->pid &&
+            !atomic_load(&session->stop)) {
             status = fit_output(session, target->process.pid, error);
         }
     } else {
@@ -216,7 +217,7 @@ static enum status conclude(struct session *session, enum status status, struct 
     struct sampler_counts counts;
     session_counts(session, &counts);
     if (counts.start_ns != 0) {
-        return status == STATUS_GONE ? STATUS_OK : status;
+        return status == STATUS_GONE || atomic_load(&session->stop) ? STATUS_OK : status;
     }
     if (!atomic_load(&session->stop) || (session->scout != NULL && status == STATUS_ABSENT)) {
         return status;
@@ -406,6 +407,11 @@ void session_end(struct session *session, struct session_result *out) {
     out->writing = recorder_join(session->recorder, &out->writing_error);
     if (session->output != NULL) {
         out->output = output_file_name(session->output);
+    }
+    if (session->given_up && out->writing == STATUS_ABSENT) {
+        out->output = session->options->output;
+        output_file_destroy(session->output); /* the thread that hangs looks at it no more */
+        session->output = NULL;
     }
 }
 

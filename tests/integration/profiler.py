@@ -9,6 +9,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("ECHION_BIN_DIR", ROOT / "build/release/bin")).resolve()
 ECHION = str(BIN / "echion")
 ECHIOND = str(BIN / "echiond")
+
+if not os.access(ECHIOND, os.X_OK):
+    raise SystemExit(f"{ECHIOND} is not there: build, or set ECHION_BIN_DIR")
 
 # The Python that the tests' targets run: this one, without a wrapper in between.
 PYTHON = os.path.realpath(sys.executable)
@@ -132,6 +136,15 @@ class TestCase(unittest.TestCase):
     def need_root(self):
         if os.geteuid() != 0:
             self.skipTest("SKIPPED: needs root")
+
+    def copy_programs(self, folder):
+        """Puts both programs where a user without rights can run them; echiond's path there."""
+        folder.mkdir()
+        folder.chmod(0o755)
+        self.folder.chmod(0o755)
+        for program in (ECHION, ECHIOND):
+            shutil.copy(program, folder)
+        return folder / "echiond"
 
     def start(self, *command, **popen):
         """Starts a command; it and all below it are killed, and it is reaped, when the test ends."""

@@ -391,22 +391,14 @@ class HowTheProfileEnds(Launch):
         python = shutil.which("python3", path="/usr/bin")
         if python is None:
             self.skipTest("SKIPPED: needs a Python that everybody may run, /usr/bin/python3")
+        daemon = self.copy_programs(self.folder / "programs")
         self.folder.chmod(0o777)
         done = self.run_to_end(
             "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all",
-            "--bounding-set=-all", "--no-new-privs", self.reachable(ECHION), "-o", "out.austin",
+            "--bounding-set=-all", "--no-new-privs", daemon, "-o", "out.austin",
             python, "work.py", "0.3", "5",
         )
         self.expect_profile(done, 5)
-
-    def reachable(self, program):
-        """A copy of both programs that an unprivileged user can run."""
-        folder = self.folder / "programs"
-        folder.mkdir()
-        folder.chmod(0o755)
-        for each in (profiler.ECHION, profiler.ECHIOND):
-            shutil.copy(each, folder)
-        return folder / pathlib.Path(program).name
 
 
 if __name__ == "__main__":
