@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static inline void guard_fd_close(int *fd) {
+static inline void guard_fd_close(const int *fd) {
     if (*fd >= 0) {
         (void)close(*fd);
     }

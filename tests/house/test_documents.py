@@ -1,6 +1,5 @@
 """What documents and comments point to is there."""
 
-import pathlib
 import re
 import unittest
 
@@ -21,7 +20,8 @@ class Links(unittest.TestCase):
         broken = []
         for path in sources.with_suffix(".c", ".h", ".py", ".cmake", ".md"):
             for name in re.findall(r"\b(docs/[\w/.-]+\.md|tests/[\w/]+\.(?:py|c|h))\b", sources.text(path)):
-                if not pathlib.Path(sources.ROOT / name).is_file():
+                pattern = re.search(r"[A-Z]{4}", name)  # test_NOUN.c and the like
+                if not pattern and not (sources.ROOT / name).is_file():
                     broken.append(f"{path}: {name}")
         self.assertEqual(broken, [])
 

@@ -18,7 +18,7 @@ class Format(unittest.TestCase):
             )
             if done.stdout != (sources.ROOT / path).read_bytes():
                 wrong.append(f"clang-format -i {path}")
-        self.assertEqual(wrong, [])
+        self.assertFalse(wrong, "\n".join(["these would change it:", *wrong]))
 
     def test_python(self):
         for path in sources.with_suffix(".py"):

@@ -43,7 +43,9 @@ class Tidy(unittest.TestCase):
             if time.time() - old.stat().st_mtime > REMEMBERED_SECONDS:
                 old.unlink()
         version = subprocess.run(["clang-tidy", "--version"], capture_output=True, check=True).stdout
-        self.common = version + (sources.ROOT / ".clang-tidy").read_bytes()
+        self.common = version + b"".join(
+            (sources.ROOT / path).read_bytes() for path in sources.files() if path.name == ".clang-tidy"
+        )
 
     def key(self, path, command):
         """Of everything that the answer depends on, but for the system's headers."""
