@@ -154,7 +154,7 @@ static enum status candidates_choose(const struct process *process,
                                      struct runtime *out, struct error *error) {
     enum status chosen = STATUS_ABSENT;
     for (size_t i = 0; i < candidates->count; ++i) {
-        struct runtime runtime;
+        struct runtime runtime = {.version = 0};
         struct error reason;
         enum status status = candidate_identify(process, &candidates->items[i], &runtime, &reason);
         if (status == STATUS_OK && runtime_check(process, &runtime, NULL) == STATUS_OK) {

@@ -17,7 +17,7 @@ enum {
 /* The first members of _PyRuntimeState in 3.8 and 3.9 (Include/internal/pycore_runtime.h). */
 enum runtime_flag { PREINITIALIZING, PREINITIALIZED, CORE_INITIALIZED, INITIALIZED, FLAG_COUNT };
 
-static uint64_t word_at(const uint8_t *bytes, unsigned word_size) {
+static uint64_t word_at(const uint8_t *bytes, size_t word_size) {
     uint64_t word = 0;
     memcpy(&word, bytes, word_size);
     return word;
@@ -25,7 +25,7 @@ static uint64_t word_at(const uint8_t *bytes, unsigned word_size) {
 
 /* Bytes that looks_like_runtime looks at. */
 static size_t head_size(const struct py_layout *layout) {
-    return layout->runtime.interpreters_head + 2 * layout->word_size + sizeof(int64_t);
+    return layout->runtime.interpreters_head + 2 * (size_t)layout->word_size + sizeof(int64_t);
 }
 
 /* The flags of a runtime whose core is initialised, then `interpreters`: a mutex, the head of the
@@ -37,13 +37,12 @@ static bool looks_like_runtime(const uint8_t *bytes, const struct py_layout *lay
         (flags[INITIALIZED] != 0 && flags[INITIALIZED] != 1)) {
         return false;
     }
+    const size_t word = layout->word_size;
     const uint8_t *head = bytes + layout->runtime.interpreters_head;
     int64_t next_id = 0;
-    memcpy(&next_id, head + 2 * layout->word_size, sizeof next_id);
-    return word_at(head - layout->word_size, layout->word_size) != 0 &&
-           word_at(head, layout->word_size) != 0 &&
-           word_at(head + layout->word_size, layout->word_size) != 0 && next_id > 0 &&
-           next_id <= NEXT_ID_MAX;
+    memcpy(&next_id, head + 2 * word, sizeof next_id);
+    return word_at(head - word, word) != 0 && word_at(head, word) != 0 &&
+           word_at(head + word, word) != 0 && next_id > 0 && next_id <= NEXT_ID_MAX;
 }
 
 /* Whether the interpreter at the head of the list has a thread that names it as its own. */

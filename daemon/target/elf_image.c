@@ -204,8 +204,8 @@ static enum status dynamic_read(struct elf_image *image, const struct headers *h
         if (segment->p_type != PT_DYNAMIC) {
             continue;
         }
-        size_t size = segment->p_memsz < DYNAMIC_MAX * 2 * word ? (size_t)segment->p_memsz
-                                                                : DYNAMIC_MAX * 2 * word;
+        const size_t most = (size_t)DYNAMIC_MAX * 2 * word;
+        const size_t size = segment->p_memsz < most ? (size_t)segment->p_memsz : most;
         enum status status =
             memory_read(&image->memory, address_of(image, segment->p_vaddr), bytes, size);
         if (status != STATUS_OK) {

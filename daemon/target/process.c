@@ -103,14 +103,21 @@ static bool proc_is_ours(void) {
         return false;
     }
     link[length] = '\0';
-    return atoi(link) == getpid();
+    return strtol(link, NULL, 10) == getpid();
+}
+
+/* It is there, but /proc does not show it, or not what is in its directory. */
+static enum status hidden_set(const struct process *process, struct error *error) {
+    return error_set(error, STATUS_DENIED,
+                     "process %d is hidden from us: /proc is mounted with hidepid; run as root, or "
+                     "join the group that /proc's option gid= names",
+                     process->pid);
 }
 
 static enum status dir_open(struct process *process, struct error *error) {
     char path[64];
     (void)snprintf(path, sizeof path, "/proc/%d", process->pid);
     process->dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int errnum = errno;
     /* The pid belonged to the pidfd's process while the directory was opened only if that process
      * has not ended since. */
     if (!process_alive(process)) {
@@ -130,19 +137,16 @@ static enum status dir_open(struct process *process, struct error *error) {
                          "PID namespace; mount a proc file system of this one on /proc",
                          process->pid);
     }
-    if (process->dir < 0) {
-        return error_set(error, errnum == ENOENT ? STATUS_DENIED : status_from_errno(errnum),
-                         "process %d is hidden from us (%s; /proc is mounted with hidepid): run as "
-                         "root, or join the group that /proc's option gid= names",
-                         process->pid, strerror(errnum));
-    }
-    return STATUS_OK;
+    return process->dir < 0 ? hidden_set(process, error) : STATUS_OK;
 }
 
 /* Refuses what cannot be a target: kernel threads, zombies. */
 static enum status stat_check(struct process *process, struct error *error) {
     struct process_stat stat;
     enum status status = process_stat_read(process->dir, &stat);
+    if ((status == STATUS_GONE || status == STATUS_DENIED) && process_alive(process)) {
+        return hidden_set(process, error);
+    }
     if (status != STATUS_OK) {
         return file_failed(process, "stat", status, error);
     }
@@ -417,7 +421,9 @@ enum status process_command_line(const struct process *process, char *out, size_
         return status;
     }
     for (size_t i = 0; i < size; ++i) {
-        text[i] = text[i] == '\0' ? ' ' : text[i];
+        if (text[i] == '\0') {
+            text[i] = ' ';
+        }
     }
     text[size] = '\0';
     printable_clean(text);

@@ -40,7 +40,7 @@ struct process {
     struct process_program program;
 };
 
-/* Opens a process whose memory we may read.
+/* Opens a process whose memory we may read. Can block as long as a read of its memory can.
  * GONE: no such process, a thread's id, or a zombie. ABSENT: a kernel thread, which runs no
  * program. DENIED: the text says what is in the way and what to do. TORN: it is just starting a
  * program, or, when that does not pass, its main thread has ended while others go on. NOMEM, SYS.

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -60,7 +61,9 @@ static struct sleeper sleeper_start(const char *python) {
     (void)close(ends[1]);
     FILE *told = fdopen(ends[0], "r");
     struct sleeper sleeper = {.version = 0};
-    cr_assert_eq(fscanf(told, "%u", &sleeper.version), 1, "%s does not run", python);
+    char line[64] = "";
+    cr_assert_not_null(fgets(line, sizeof line, told), "%s does not run", python);
+    sleeper.version = (uint32_t)strtoul(line, NULL, 10);
     (void)fclose(told);
     sleeper.process = open_process(pid);
     char path[64];
@@ -104,19 +107,24 @@ static void assert_located(const struct sleeper *sleeper, const char *by) {
     cr_assert_not_null(strstr(runtime.image, "python"), "%s", runtime.image);
 }
 
-#define FOR_EACH_PYTHON(python)                                                                    \
-    for (const char *const *each = conversation_pythons(), *python = *each; python != NULL;        \
-         python = *++each)
+/* Does `look` to each interpreter. */
+static void with_each_python(void (*look)(const char *python)) {
+    for (const char *const *each = conversation_pythons(); *each != NULL; ++each) {
+        look(*each);
+    }
+}
+
+static void look_every_interpreter(const char *python) {
+    struct sleeper sleeper = sleeper_start(python);
+    assert_located(&sleeper, "symbol _PyRuntime");
+    sleeper_end(&sleeper);
+    struct runtime runtime;
+    struct error error = {.text = ""};
+    cr_assert_neq(runtime_locate(&sleeper.process, &runtime, &error), STATUS_OK);
+}
 
 Test(runtime, every_interpreter, .timeout = 60) {
-    FOR_EACH_PYTHON(python) {
-        struct sleeper sleeper = sleeper_start(python);
-        assert_located(&sleeper, "symbol _PyRuntime");
-        sleeper_end(&sleeper);
-        struct runtime runtime;
-        struct error error = {.text = ""};
-        cr_assert_neq(runtime_locate(&sleeper.process, &runtime, &error), STATUS_OK);
-    }
+    with_each_python(look_every_interpreter);
 }
 
 Test(runtime, a_stopped_process, .timeout = 60) {
@@ -127,23 +135,24 @@ Test(runtime, a_stopped_process, .timeout = 60) {
     sleeper_end(&sleeper);
 }
 
-Test(runtime, quickly, .timeout = 60) {
-    FOR_EACH_PYTHON(python) {
-        struct sleeper sleeper = sleeper_start(python);
-        long best_us = LONG_MAX;
-        for (unsigned i = 0; i < 20; ++i) {
-            struct timespec begun;
-            struct timespec ended;
-            (void)clock_gettime(CLOCK_MONOTONIC, &begun);
-            (void)locate(&sleeper);
-            (void)clock_gettime(CLOCK_MONOTONIC, &ended);
-            long us =
-                (ended.tv_sec - begun.tv_sec) * 1000000 + (ended.tv_nsec - begun.tv_nsec) / 1000;
-            best_us = us < best_us ? us : best_us;
-        }
-        cr_assert_lt(best_us, 5000, "%s takes %ld us", python, best_us);
-        sleeper_end(&sleeper);
+static void look_quickly(const char *python) {
+    struct sleeper sleeper = sleeper_start(python);
+    long best_us = LONG_MAX;
+    for (unsigned i = 0; i < 20; ++i) {
+        struct timespec begun;
+        struct timespec ended;
+        (void)clock_gettime(CLOCK_MONOTONIC, &begun);
+        (void)locate(&sleeper);
+        (void)clock_gettime(CLOCK_MONOTONIC, &ended);
+        long us = (ended.tv_sec - begun.tv_sec) * 1000000 + (ended.tv_nsec - begun.tv_nsec) / 1000;
+        best_us = us < best_us ? us : best_us;
     }
+    cr_assert_lt(best_us, 5000, "%s takes %ld us", python, best_us);
+    sleeper_end(&sleeper);
+}
+
+Test(runtime, quickly, .timeout = 60) {
+    with_each_python(look_quickly);
 }
 
 Test(runtime, not_a_python) {
@@ -162,16 +171,20 @@ Test(runtime, not_a_python) {
     sleeper_end(&sleeper);
 }
 
-/* A copy of an interpreter that does not need the folder it comes from. */
+/* A copy of an interpreter that does not need the folder it comes from; false if there is none. */
 static bool copy_static(char *path, size_t size) {
+    int from = open("/usr/bin/python3.11", O_RDONLY | O_CLOEXEC);
     struct stat stat;
-    if (lstat("/usr/bin/python3.11", &stat) != 0 || stat.st_size < 1 << 20) {
+    if (from < 0 || fstat(from, &stat) != 0 || stat.st_size < 1 << 20) {
         return false;
     }
-    char command[256];
     (void)snprintf(path, size, "/tmp/echion-test-program-%d", getpid());
-    (void)snprintf(command, sizeof command, "cp /usr/bin/python3.11 %s", path);
-    return system(command) == 0;
+    int to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+    for (ssize_t copied = 1; copied > 0;) {
+        copied = sendfile(to, from, NULL, (size_t)stat.st_size);
+    }
+    (void)close(from);
+    return close(to) == 0;
 }
 
 Test(runtime, a_deleted_and_a_replaced_program, .timeout = 60) {
@@ -221,15 +234,17 @@ static void hide_symbol(const struct sleeper *sleeper, struct raddr runtime) {
     mappings_deinit(&mappings);
 }
 
+static void look_without_an_exported_symbol(const char *python) {
+    struct sleeper sleeper = sleeper_start(python);
+    struct runtime before = locate(&sleeper);
+    hide_symbol(&sleeper, before.address);
+    assert_located(&sleeper, version_minor(sleeper.version) >= 10 ? "section .PyRuntime" : "");
+    cr_assert_eq(locate(&sleeper).address.v, before.address.v);
+    sleeper_end(&sleeper);
+}
+
 Test(runtime, without_an_exported_symbol, .timeout = 60) {
-    FOR_EACH_PYTHON(python) {
-        struct sleeper sleeper = sleeper_start(python);
-        struct runtime before = locate(&sleeper);
-        hide_symbol(&sleeper, before.address);
-        assert_located(&sleeper, version_minor(sleeper.version) >= 10 ? "section .PyRuntime" : "");
-        cr_assert_eq(locate(&sleeper).address.v, before.address.v);
-        sleeper_end(&sleeper);
-    }
+    with_each_python(look_without_an_exported_symbol);
 }
 
 static enum status locate_fails(const struct sleeper *sleeper, const char *because) {
@@ -246,33 +261,36 @@ static enum status locate_fails(const struct sleeper *sleeper, const char *becau
     return status;
 }
 
-Test(runtime, pythons_from_the_future, .timeout = 60) {
-    unsigned seen = 0;
-    FOR_EACH_PYTHON(python) {
-        struct sleeper sleeper = sleeper_start(python);
-        struct runtime runtime = locate(&sleeper);
-        if (runtime.layout.minor >= 13) {
-            ++seen;
-            const struct raddr version = raddr_add(runtime.address, 8);
-            const uint64_t future = 0x031000f0;
-            poke(&sleeper, version, &future, sizeof future);
-            cr_assert_eq(locate_fails(&sleeper, "Python 3.16.0"), STATUS_UNSUPPORTED);
-            const uint64_t now = sleeper.version;
-            poke(&sleeper, version, &now, sizeof now);
-            const uint64_t flag = 1;
-            poke(&sleeper, raddr_add(runtime.address, 16), &flag, sizeof flag);
-            cr_assert_eq(locate_fails(&sleeper, "free-threaded"), STATUS_UNSUPPORTED);
-            const uint64_t absurd = 77;
-            poke(&sleeper, raddr_add(runtime.address, 16), &absurd, sizeof absurd);
-            cr_assert_eq(locate_fails(&sleeper, "cannot be sampled"), STATUS_CORRUPT);
-            /* Not loaded yet: the constants say 3.13 or more, the data nothing. */
-            const uint64_t nothing = 0;
-            poke(&sleeper, runtime.address, &nothing, sizeof nothing);
-            cr_assert_eq(locate_fails(&sleeper, "not loaded yet"), STATUS_TORN);
-        }
-        sleeper_end(&sleeper);
+static unsigned newer_seen;
+
+static void look_pythons_from_the_future(const char *python) {
+    struct sleeper sleeper = sleeper_start(python);
+    struct runtime runtime = locate(&sleeper);
+    if (runtime.layout.minor >= 13) {
+        ++newer_seen;
+        const struct raddr version = raddr_add(runtime.address, 8);
+        const uint64_t future = 0x031000f0;
+        poke(&sleeper, version, &future, sizeof future);
+        cr_assert_eq(locate_fails(&sleeper, "Python 3.16.0"), STATUS_UNSUPPORTED);
+        const uint64_t now = sleeper.version;
+        poke(&sleeper, version, &now, sizeof now);
+        const uint64_t flag = 1;
+        poke(&sleeper, raddr_add(runtime.address, 16), &flag, sizeof flag);
+        cr_assert_eq(locate_fails(&sleeper, "free-threaded"), STATUS_UNSUPPORTED);
+        const uint64_t absurd = 77;
+        poke(&sleeper, raddr_add(runtime.address, 16), &absurd, sizeof absurd);
+        cr_assert_eq(locate_fails(&sleeper, "cannot be sampled"), STATUS_CORRUPT);
+        /* Not loaded yet: the constants say 3.13 or more, the data nothing. */
+        const uint64_t nothing = 0;
+        poke(&sleeper, runtime.address, &nothing, sizeof nothing);
+        cr_assert_eq(locate_fails(&sleeper, "not loaded yet"), STATUS_TORN);
     }
-    if (seen == 0) {
+    sleeper_end(&sleeper);
+}
+
+Test(runtime, pythons_from_the_future, .timeout = 60) {
+    with_each_python(look_pythons_from_the_future);
+    if (newer_seen == 0) {
         cr_skip_test("there is no Python 3.13 or newer");
     }
 }
@@ -288,71 +306,74 @@ static enum status check_fails(const struct sleeper *sleeper, struct runtime *ru
     return status;
 }
 
-Test(runtime, interpreters_that_lie, .timeout = 60) {
-    FOR_EACH_PYTHON(python) {
-        struct sleeper sleeper = sleeper_start(python);
-        struct runtime runtime = locate(&sleeper);
-        const struct py_layout *layout = &runtime.layout;
-        struct memory memory = process_memory(&sleeper.process);
-        struct raddr head = raddr_add(runtime.address, layout->runtime.interpreters_head);
-        struct raddr interpreter = RADDR_NULL;
-        cr_assert_eq(memory_read_word(&memory, head, &interpreter.v), STATUS_OK);
-        struct raddr threads = raddr_add(interpreter, layout->interpreter.threads_head);
-        struct raddr next = raddr_add(interpreter, layout->interpreter.next);
-        uint64_t thread = 0;
-        cr_assert_eq(memory_read_word(&memory, threads, &thread), STATUS_OK);
+static void look_interpreters_that_lie(const char *python) {
+    struct sleeper sleeper = sleeper_start(python);
+    struct runtime runtime = locate(&sleeper);
+    const struct py_layout *layout = &runtime.layout;
+    struct memory memory = process_memory(&sleeper.process);
+    struct raddr head = raddr_add(runtime.address, layout->runtime.interpreters_head);
+    struct raddr interpreter = RADDR_NULL;
+    cr_assert_eq(memory_read_word(&memory, head, &interpreter.v), STATUS_OK);
+    struct raddr threads = raddr_add(interpreter, layout->interpreter.threads_head);
+    struct raddr next = raddr_add(interpreter, layout->interpreter.next);
+    uint64_t thread = 0;
+    cr_assert_eq(memory_read_word(&memory, threads, &thread), STATUS_OK);
 
-        poke_word(&sleeper, head, 0);
-        cr_assert_eq(check_fails(&sleeper, &runtime), STATUS_TORN);
-        poke_word(&sleeper, head, 0x1234567);
-        cr_assert_eq(check_fails(&sleeper, &runtime), STATUS_CORRUPT);
-        poke_word(&sleeper, head, interpreter.v + 1);
-        cr_assert_eq(check_fails(&sleeper, &runtime), STATUS_CORRUPT);
-        poke_word(&sleeper, head, interpreter.v);
+    poke_word(&sleeper, head, 0);
+    cr_assert_eq(check_fails(&sleeper, &runtime), STATUS_TORN);
+    poke_word(&sleeper, head, 0x1234567);
+    cr_assert_eq(check_fails(&sleeper, &runtime), STATUS_CORRUPT);
+    poke_word(&sleeper, head, interpreter.v + 1);
+    cr_assert_eq(check_fails(&sleeper, &runtime), STATUS_CORRUPT);
+    poke_word(&sleeper, head, interpreter.v);
 
-        poke_word(&sleeper, threads, 0x1234567);
-        cr_assert_eq(check_fails(&sleeper, &runtime), STATUS_CORRUPT);
-        /* No thread, and a list of interpreters without an end. */
-        poke_word(&sleeper, threads, 0);
-        poke_word(&sleeper, next, interpreter.v);
-        cr_assert_eq(check_fails(&sleeper, &runtime), STATUS_TORN);
-        poke_word(&sleeper, next, 0);
-        poke_word(&sleeper, threads, thread);
-        struct error error = {.text = ""};
-        cr_assert_eq(runtime_check(&sleeper.process, &runtime, &error), STATUS_OK);
+    poke_word(&sleeper, threads, 0x1234567);
+    cr_assert_eq(check_fails(&sleeper, &runtime), STATUS_CORRUPT);
+    /* No thread, and a list of interpreters without an end. */
+    poke_word(&sleeper, threads, 0);
+    poke_word(&sleeper, next, interpreter.v);
+    cr_assert_eq(check_fails(&sleeper, &runtime), STATUS_TORN);
+    poke_word(&sleeper, next, 0);
+    poke_word(&sleeper, threads, thread);
+    struct error error = {.text = ""};
+    cr_assert_eq(runtime_check(&sleeper.process, &runtime, &error), STATUS_OK);
 
-        (void)kill(sleeper.process.pid, SIGKILL);
-        (void)waitpid(sleeper.process.pid, NULL, 0);
-        cr_assert_eq(check_fails(&sleeper, &runtime), STATUS_GONE);
-        cr_assert_eq(locate_fails(&sleeper, "has ended"), STATUS_GONE);
-        sleeper_end(&sleeper);
-    }
+    (void)kill(sleeper.process.pid, SIGKILL);
+    (void)waitpid(sleeper.process.pid, NULL, 0);
+    cr_assert_eq(check_fails(&sleeper, &runtime), STATUS_GONE);
+    cr_assert_eq(locate_fails(&sleeper, "has ended"), STATUS_GONE);
+    sleeper_end(&sleeper);
 }
 
-/* From the first instruction on: whatever is seen on the way is a state of starting, never another.
- */
-Test(runtime, while_it_starts, .timeout = 60) {
-    FOR_EACH_PYTHON(python) {
-        const char *const arguments[] = {python, "-E", "-S", "-c", "import time; time.sleep(1000)",
-                                         NULL};
-        struct sleeper sleeper = {.memory = -1};
-        sleeper.process = open_process(start(arguments, STDOUT_FILENO));
-        struct runtime runtime;
-        struct error error = {.text = ""};
-        enum status status = STATUS_TORN;
-        for (unsigned i = 0; i < 20000 && status != STATUS_OK; ++i) {
-            status = process_note_program(&sleeper.process, &error);
-            if (status == STATUS_OK) {
-                status = runtime_locate(&sleeper.process, &runtime, &error);
-            }
-            if (status == STATUS_OK) {
-                status = runtime_check(&sleeper.process, &runtime, &error);
-            }
-            cr_assert(status == STATUS_OK || status == STATUS_TORN || status == STATUS_ABSENT ||
-                          status == STATUS_CORRUPT,
-                      "%s: %s: %s", python, status_name(status), error.text);
+Test(runtime, interpreters_that_lie, .timeout = 60) {
+    with_each_python(look_interpreters_that_lie);
+}
+
+/* From the first instruction on, whatever is seen is a state of starting, and no other. */
+static void look_while_it_starts(const char *python) {
+    const char *const arguments[] = {python, "-E", "-S", "-c", "import time; time.sleep(1000)",
+                                     NULL};
+    struct sleeper sleeper = {.memory = -1};
+    sleeper.process = open_process(start(arguments, STDOUT_FILENO));
+    struct runtime runtime;
+    struct error error = {.text = ""};
+    enum status status = STATUS_TORN;
+    for (unsigned i = 0; i < 20000 && status != STATUS_OK; ++i) {
+        status = process_note_program(&sleeper.process, &error);
+        if (status == STATUS_OK) {
+            status = runtime_locate(&sleeper.process, &runtime, &error);
         }
-        cr_assert_eq(status, STATUS_OK, "%s: %s", python, error.text);
-        sleeper_end(&sleeper);
+        if (status == STATUS_OK) {
+            status = runtime_check(&sleeper.process, &runtime, &error);
+        }
+        cr_assert(status == STATUS_OK || status == STATUS_TORN || status == STATUS_ABSENT ||
+                      status == STATUS_CORRUPT,
+                  "%s: %s: %s", python, status_name(status), error.text);
     }
+    cr_assert_eq(status, STATUS_OK, "%s: %s", python, error.text);
+    sleeper_end(&sleeper);
+}
+
+Test(runtime, while_it_starts, .timeout = 60) {
+    with_each_python(look_while_it_starts);
 }

@@ -6,7 +6,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, PIECE = 1 << 18, SIZE = 3 * PIECE };
+#define PAGE ((size_t)4096)
+#define PIECE ((size_t)1 << 18)
+#define SIZE (3 * PIECE)
 
 /* An object whose constants are one mapping of SIZE bytes, which ends in a hole. */
 static uint8_t *constants;

@@ -156,22 +156,25 @@ Test(elf_file, a_string_table_of_one_name) {
 
 /* A name that lies across two pieces, and symbols across many: a table larger than a piece. */
 Test(elf_file, large_tables) {
-    enum { STRINGS = 3 << 17, SYMBOLS = 20000, BASE = 1 << 20 };
-    static const uint32_t places[] = {(1 << 17) - 3, (2 << 17) - 9, STRINGS - 6};
+    const size_t strings_size = 3 << 17;
+    const size_t symbol_count = 20000;
+    const size_t base = 1 << 20;
+    static const uint32_t places[] = {(1 << 17) - 3, (2 << 17) - 9, (3 << 17) - 6};
     for (size_t i = 0; i < sizeof places / sizeof *places; ++i) {
         crafted_make(&crafted, 8, CRAFTED_GNU_HASH);
         Elf64_Shdr *sections = (Elf64_Shdr *)(void *)(crafted.bytes + CRAFTED_SHDRS);
-        sections[2].sh_offset = BASE;
-        sections[2].sh_size = SYMBOLS * sizeof(Elf64_Sym);
-        sections[3].sh_offset = 2 * BASE;
-        sections[3].sh_size = STRINGS;
+        sections[2].sh_offset = base;
+        sections[2].sh_size = symbol_count * sizeof(Elf64_Sym);
+        sections[3].sh_offset = 2 * base;
+        sections[3].sh_size = strings_size;
         crafted_load(&crafted, "large");
         int fd = open(crafted.path, O_WRONLY | O_CLOEXEC);
-        cr_assert_eq(ftruncate(fd, 3 * BASE), 0);
-        cr_assert_eq(pwrite(fd, "local", 6, 2 * BASE + places[i]), 6);
+        cr_assert_eq(ftruncate(fd, (off_t)(3 * base)), 0);
+        cr_assert_eq(pwrite(fd, "local", 6, (off_t)(2 * base + places[i])), 6);
         Elf64_Sym symbol = {.st_name = places[i], .st_shndx = 1, .st_value = CRAFTED_LOCAL};
-        cr_assert_eq(pwrite(fd, &symbol, sizeof symbol, BASE + (SYMBOLS - 1) * sizeof symbol),
-                     sizeof symbol);
+        cr_assert_eq(
+            pwrite(fd, &symbol, sizeof symbol, (off_t)(base + (symbol_count - 1) * sizeof symbol)),
+            sizeof symbol);
         (void)close(fd);
 
         struct elf_file *file = NULL;

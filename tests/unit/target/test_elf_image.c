@@ -190,7 +190,7 @@ Test(elf_image, absurd_segments) {
     cr_assert_eq(read_bent(&crafted), STATUS_CORRUPT);
     BEND(Elf64_Phdr, data, p_memsz, UINT64_C(1) << 50);
     cr_assert_eq(read_bent(&crafted), STATUS_CORRUPT);
-    BEND(Elf64_Phdr, data, p_vaddr, 77 * CRAFTED_PAGE);
+    BEND(Elf64_Phdr, data, p_vaddr, UINT64_C(77) * CRAFTED_PAGE);
     cr_assert_eq(read_bent(&crafted), STATUS_ABSENT);
     BEND(Elf64_Phdr, CRAFTED_PHDRS, p_offset, UINT64_C(1) << 40);
     cr_assert_eq(read_bent(&crafted), STATUS_CORRUPT);
@@ -234,7 +234,7 @@ Test(elf_image, absurd_hash_tables) {
 Test(elf_image, a_symbol_outside_of_the_object) {
     static struct crafted crafted;
     const size_t symbol = CRAFTED_DYNSYM + 3 * sizeof(Elf64_Sym);
-    BEND(Elf64_Sym, symbol, st_value, 64 * CRAFTED_PAGE);
+    BEND(Elf64_Sym, symbol, st_value, UINT64_C(64) * CRAFTED_PAGE);
     cr_assert_eq(read_bent(&crafted), STATUS_ABSENT);
     BEND(Elf64_Sym, symbol, st_name, UINT32_MAX);
     cr_assert_eq(read_bent(&crafted), STATUS_ABSENT);

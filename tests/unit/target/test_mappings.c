@@ -12,7 +12,7 @@
 
 #include "child.h"
 
-enum { PAGE = 4096 };
+#define PAGE ((size_t)4096)
 
 static struct process self(void) {
     struct process process = PROCESS_NONE;
@@ -31,11 +31,11 @@ static const struct mapping *find(const struct mappings *mappings, const void *p
     return mappings_find(mappings, raddr_make((uintptr_t)pointer));
 }
 
-static void *map_file(const char *path, size_t size, int protection, off_t offset) {
+static void *map_file(const char *path, size_t size, int protection, size_t offset) {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     cr_assert_geq(fd, 0);
-    cr_assert_eq(ftruncate(fd, 16 * PAGE), 0);
-    void *mapped = mmap(NULL, size, protection, MAP_PRIVATE, fd, offset);
+    cr_assert_eq(ftruncate(fd, (off_t)(16 * PAGE)), 0);
+    void *mapped = mmap(NULL, size, protection, MAP_PRIVATE, fd, (off_t)offset);
     cr_assert_neq(mapped, MAP_FAILED);
     (void)close(fd);
     return mapped;
@@ -154,8 +154,8 @@ Test(mappings, objects) {
 Test(mappings, a_file_mapped_twice_is_two_objects) {
     char *place = mmap(NULL, 8 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     int fd = open(child_path("twice"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    cr_assert_eq(ftruncate(fd, 2 * PAGE), 0);
-    for (unsigned i = 0; i < 2; ++i) {
+    cr_assert_eq(ftruncate(fd, (off_t)(2 * PAGE)), 0);
+    for (size_t i = 0; i < 2; ++i) {
         (void)mmap(place + i * 2 * PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0);
         (void)mmap(place + i * 2 * PAGE + PAGE, PAGE, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_FIXED, fd, PAGE);
@@ -164,7 +164,7 @@ Test(mappings, a_file_mapped_twice_is_two_objects) {
     struct mappings mappings = read_of(&process);
     size_t position = (size_t)(find(&mappings, place) - mappings.items);
     struct mapped_object object;
-    for (unsigned i = 0; i < 2; ++i) {
+    for (size_t i = 0; i < 2; ++i) {
         cr_assert(mappings_next_object(&mappings, &position, &object));
         cr_assert_eq(object.first->start.v, (uintptr_t)(place + i * 2 * PAGE));
         cr_assert_eq(object.last->end.v, (uintptr_t)(place + (i + 1) * 2 * PAGE));

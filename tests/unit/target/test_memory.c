@@ -8,7 +8,7 @@
 
 #include "child.h"
 
-enum { PAGE = 4096 };
+#define PAGE ((size_t)4096)
 
 static const char text[] = "what the target says";
 

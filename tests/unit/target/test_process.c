@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -320,6 +321,30 @@ Test(process, somebody_elses) {
     struct process process = child_open(&child);
     cr_assert_eq(process.uid, 65534);
     process_close(&process);
+    child_end(&child);
+}
+
+/* In a process of its own: /proc is one that hides what is not ours, and we are nobody. */
+static void hidden_as_nobody(void *pid) {
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("proc", "/proc", "proc", 0, "hidepid=2") != 0) {
+        abort();
+    }
+    become_nobody(NULL);
+    struct process process;
+    struct error error = {.text = ""};
+    if (process_open(*(pid_t *)pid, &process, &error) != STATUS_DENIED ||
+        strstr(error.text, "hidepid") == NULL) {
+        abort();
+    }
+}
+
+Test(process, hidden_by_the_mount_of_proc) {
+    if (geteuid() != 0) {
+        cr_skip_test("takes root");
+    }
+    pid_t pid = getpid();
+    struct child child = child_fork(hidden_as_nobody, &pid);
     child_end(&child);
 }
 
