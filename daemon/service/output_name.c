@@ -23,7 +23,7 @@ char *output_name_expand(const char *pattern, pid_t pid) {
         end = mempcpy(end, at, (size_t)(next - at));
         end += sprintf(end, "%d", (int)pid);
     }
-    (void)strcpy(end, at);
+    (void)memcpy(end, at, strlen(at) + 1);
     return name;
 }
 
@@ -68,7 +68,7 @@ int output_name_descriptor(const char *name) {
             const char *digits = name + length;
             size_t count = strspn(digits, "0123456789");
             if (count > 0 && count <= 6 && digits[count] == '\0') {
-                return atoi(digits);
+                return (int)strtol(digits, NULL, 10);
             }
         }
     }

@@ -20,8 +20,8 @@
 
 enum {
     TICK_NS = 100 * 1000 * 1000,
-    TICKS_WITHOUT_ANSWER = 10,  /* of one read: a second */
-    TICKS_WITHOUT_RESULT = 20,  /* of one look for the interpreter, which may read files too */
+    TICKS_WITHOUT_ANSWER = 10, /* of one read: a second */
+    TICKS_WITHOUT_RESULT = 20, /* of one look for the interpreter, which may read files too */
 };
 
 struct session {

@@ -1,0 +1,153 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "daemon/service/recorder.h"
+
+/* What a session would bring along. */
+struct stage {
+    struct options options;
+    struct handover *handover;
+    struct output_file *output;
+    struct sampler_counts counts;
+    uint64_t gap_from_ns;
+    int bell;
+};
+
+static void totals(void *owner, struct sampler_counts *out) {
+    *out = ((struct stage *)owner)->counts;
+}
+
+static struct recorder *start(struct stage *stage, const char *path) {
+    struct recorder *recorder = NULL;
+    struct error error = {.text = ""};
+    stage->options.interval_ns = 1000000;
+    stage->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    cr_assert_eq(handover_create(true, &stage->handover), STATUS_OK);
+    cr_assert_eq(output_file_open(path, NULL, 1, &stage->output, &error), STATUS_OK, "%s",
+                 error.text);
+    const struct recorder_plan plan = {.options = &stage->options,
+                                       .handover = stage->handover,
+                                       .output = &stage->output,
+                                       .gap_from_ns = &stage->gap_from_ns,
+                                       .bell = stage->bell,
+                                       .totals = totals,
+                                       .owner = stage};
+    cr_assert_eq(recorder_start(&plan, &recorder, &error), STATUS_OK, "%s", error.text);
+    return recorder;
+}
+
+static enum status finish(struct stage *stage, struct recorder *recorder, struct error *error) {
+    handover_close(stage->handover);
+    enum status status = recorder_join(recorder, error);
+    cr_assert(recorder_is_done(recorder));
+    uint64_t rings = 0;
+    cr_assert_eq(read(stage->bell, &rings, sizeof rings), (ssize_t)sizeof rings);
+    recorder_destroy(recorder);
+    handover_destroy(stage->handover);
+    output_file_destroy(stage->output);
+    (void)close(stage->bell);
+    return status;
+}
+
+static void give_sample(struct stage *stage) {
+    struct batch *batch = handover_take_empty(stage->handover);
+    uint32_t thread = batch_thread(batch, 4711, 0, "MainThread");
+    uint32_t node = batch_child(batch, BATCH_EMPTY_STACK, NULL, 0);
+    cr_assert(batch_sample(batch, thread, node, 1, 1000));
+    handover_give_full(stage->handover, batch);
+}
+
+static char *contents(const char *path) {
+    static char text[4096];
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    cr_assert_eq(fclose(file), 0);
+    return text;
+}
+
+static void temporary(char path[64]) {
+    (void)strcpy(path, "/tmp/echion-recorder-XXXXXX");
+    int fd = mkstemp(path);
+    cr_assert_eq(write(fd, "before", 6), 6);
+    cr_assert_eq(close(fd), 0);
+}
+
+Test(recorder, nothing_sampled_leaves_the_file_alone) {
+    struct stage stage = {0};
+    struct error error;
+    char path[64];
+    temporary(path);
+    struct recorder *recorder = start(&stage, path);
+    cr_assert_eq(finish(&stage, recorder, &error), STATUS_ABSENT);
+    cr_assert_str_eq(contents(path), "before");
+    cr_assert_eq(unlink(path), 0);
+}
+
+Test(recorder, header_samples_and_footer) {
+    struct stage stage = {.counts = {.start_ns = 5000000,
+                                     .end_ns = 9000000,
+                                     .kept = 3,
+                                     .torn = 2,
+                                     .missed = 1,
+                                     .late = 4,
+                                     .errors = 6},
+                          .gap_from_ns = 2000000};
+    struct error error;
+    char path[64];
+    temporary(path);
+    struct recorder *recorder = start(&stage, path);
+    recorder_note(recorder, "python", "3.12.1");
+    give_sample(&stage);
+    cr_assert_eq(finish(&stage, recorder, &error), STATUS_OK);
+    cr_assert_str_eq(contents(path), "# austin: 3.7.0\n"
+                                     "# echion: " ECHION_VERSION "\n"
+                                     "# interval: 1000\n"
+                                     "# mode: wall\n"
+                                     "# gap: 3000\n"
+                                     "# python: 3.12.1\n"
+                                     "P4711;T0:MainThread;:INVALID: 1000\n"
+                                     "# duration: 4000\n"
+                                     "# samples: 5\n"
+                                     "# kept: 3\n"
+                                     "# missed: 1\n"
+                                     "# late: 4\n"
+                                     "# torn: 2\n"
+                                     "# errors: 6\n");
+    cr_assert_eq(unlink(path), 0);
+}
+
+Test(recorder, ticks_without_samples_make_a_header_and_a_footer) {
+    struct stage stage = {.counts = {.start_ns = 1, .end_ns = 2}, .options = {.cpu = true}};
+    struct error error;
+    char path[64];
+    temporary(path);
+    struct recorder *recorder = start(&stage, path);
+    cr_assert_eq(finish(&stage, recorder, &error), STATUS_OK);
+    const char *text = contents(path);
+    cr_assert_eq(strncmp(text, "# austin: ", 10), 0);
+    cr_assert_not_null(strstr(text, "# cpu_native: 0\n# cpu_unseen: 0\n"));
+    cr_assert_eq(unlink(path), 0);
+}
+
+Test(recorder, a_failing_output_does_not_hold_the_sampler_up) {
+    struct stage stage = {.counts = {.start_ns = 1, .end_ns = 2}};
+    struct error error = {.text = ""};
+    struct recorder *recorder = start(&stage, "/dev/full");
+    for (unsigned i = 0; i < 10; i++) {
+        while (handover_take_empty(stage.handover) == NULL) {
+            (void)usleep(100);
+        }
+        give_sample(&stage);
+    }
+    while (handover_written(stage.handover) != handover_given(stage.handover)) {
+        (void)usleep(100);
+    }
+    cr_assert(recorder_has_failed(recorder));
+    cr_assert_eq(finish(&stage, recorder, &error), STATUS_SYS);
+    cr_assert_not_null(strstr(error.text, "No space left"));
+}
