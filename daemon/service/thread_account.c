@@ -1,4 +1,4 @@
-/* HOT: no allocation, lock or log, except in create; thread_account_sample makes one system call. */
+/* HOT: no allocation, lock or log, except in create; a sample makes one system call. */
 #include "daemon/service/thread_account.h"
 
 #include <stdlib.h>
