@@ -13,7 +13,8 @@ enum { CHASE_FRAMES_MAX = 4096 };
 
 struct chase {
     uint64_t codes[CHASE_FRAMES_MAX]; /* code objects, leaf first, the interpreter's own left out */
-    uint32_t count;
+    uint64_t entered[CHASE_FRAMES_MAX]; /* frames that C code entered the interpreter from */
+    uint32_t count, entries;
     bool broken; /* it did not come to an end: a pointer could not be read, or there are too many */
     /* The interpreter is not in the middle of changing the chain. For a stopped thread that is not,
      * one of its next instructions makes it so. */

@@ -39,6 +39,23 @@ def mean_interval(values):
     return mean, student_t95(count - 1) * math.sqrt(variance / count)
 
 
+def median_interval(values):
+    """Median of independent values and a 95 % interval of it (at least; from the binomial distribution
+    of how many values lie below the median): what a few disturbed measurements cannot move."""
+    ordered = sorted(values)
+    count = len(ordered)
+    middle = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
+    tail, rank = 0.0, 0
+    for below in range(count // 2):
+        tail += math.comb(count, below) / 2**count
+        if tail > 0.025:
+            break
+        rank = below + 1
+    if rank == 0:
+        return middle, (-math.inf, math.inf)
+    return middle, (ordered[rank - 1], ordered[count - rank])
+
+
 def share_error(blocks):
     """Half width of the 95 % interval of a share measured in blocks of time, each a (part, whole).
     Samples of one moment resemble one another; blocks do not, so their scatter is the honest measure."""

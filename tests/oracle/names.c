@@ -152,6 +152,10 @@ static uint32_t code_read(struct names *names, struct subject *subject, uint64_t
     if (file_at == function_at) {
         return NAMES_NONE;
     }
+    /* An entry frame that is not marked as one: dead, under a new frame that is not linked yet. */
+    if (strcmp(function, "<interpreter trampoline>") == 0) {
+        return NAMES_INVALID;
+    }
     text_clean(file, ";");
     text_clean(function, ";:");
     (void)snprintf(text, sizeof text, "%s:%s", file, function);

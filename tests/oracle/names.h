@@ -10,7 +10,7 @@
 
 /* Answers of names_of_code. */
 #define NAMES_NONE UINT32_MAX          /* not to be shown: the interpreter's own code */
-#define NAMES_INVALID (UINT32_MAX - 1) /* not a code object */
+#define NAMES_INVALID (UINT32_MAX - 1) /* not the code of a frame */
 
 struct names;
 

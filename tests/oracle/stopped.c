@@ -74,30 +74,35 @@ static bool thread_step(pid_t tid) {
            waitpid(tid, &status, __WALL) == tid && WIFSTOPPED(status);
 }
 
-/* Reads the stack into `chase`, when the interpreter has left it in order: about one stop in a
- * thousand falls between two stores that belong together. */
-static void stack_read(const struct options *options, const struct subject *subject) {
+/* Reads the stack into `stack`, leaf first; false when the interpreter has not left it in order. */
+static bool stack_read(struct subject *subject, struct names *names, uint32_t *count) {
     chase_stack(subject, &chase);
-    for (int i = 0; !options->running && !chase.settled && i < STEPS_MAX; ++i) {
-        if (!thread_step(subject->tid)) {
-            return;
-        }
-        chase_stack(subject, &chase);
-    }
-}
-
-static enum status sample_take(const struct options *options, struct subject *subject,
-                               struct names *names, struct tally *tally) {
-    uint32_t count = 0;
-    stack_read(options, subject);
     names_begin(names);
+    *count = 0;
+    bool settled = chase.settled;
     for (uint32_t i = 0; i < chase.count; ++i) {
         uint32_t name = names_of_code(names, subject, chase.codes[i]);
+        settled = settled && name != NAMES_INVALID;
         if (name != NAMES_NONE) {
-            stack[count++] = name;
+            stack[(*count)++] = name;
         }
     }
-    if (chase.broken || (!options->running && !chase.settled)) {
+    return settled;
+}
+
+/* About one stop in a thousand falls between two stores that belong together: then the thread goes
+ * on, one instruction at a time, until its stack is in order. */
+static enum status sample_take(const struct options *options, struct subject *subject,
+                               struct names *names, struct tally *tally) {
+    uint32_t count;
+    bool settled = stack_read(subject, names, &count);
+    for (int i = 0; !options->running && !settled && i < STEPS_MAX; ++i) {
+        if (!thread_step(subject->tid)) {
+            break;
+        }
+        settled = stack_read(subject, names, &count);
+    }
+    if (chase.broken || (!options->running && !settled)) {
         stack[count++] = NAMES_INVALID;
     }
     return tally_add(tally, stack, count);

@@ -269,6 +269,12 @@ class Intervals(unittest.TestCase):
         self.assertAlmostEqual(mean, 3.0)
         self.assertAlmostEqual(reach, 2.776 * math.sqrt(2.5 / 5), places=3)
 
+    def test_median_interval(self):
+        middle, (low, high) = intervals.median_interval(range(1, 21))
+        self.assertEqual((middle, low, high), (10.5, 6, 15))  # as in every table for n = 20
+        self.assertEqual(intervals.median_interval(range(1, 9))[1], (1, 8))
+        self.assertEqual(intervals.median_interval([1, 2, 3])[1], (-math.inf, math.inf))
+
     def test_share_error_of_even_blocks_is_nothing(self):
         self.assertAlmostEqual(intervals.share_error([(5, 10)] * 8), 0.0)
 

@@ -20,12 +20,12 @@ import tempfile
 import time
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(TESTS / "integration"))
+sys.path.append(str(TESTS / "integration"))
 
 import interpreters  # noqa: E402
 
 READY_SECONDS = 60
-# Threads of which the scheduler's own accounting is summed: nanoseconds on a core, waiting for one.
+# The scheduler's own accounting of a thread: nanoseconds on a core, nanoseconds waiting for one.
 SCHEDSTAT = "/proc/%d/task/%s/schedstat"
 
 
@@ -50,14 +50,17 @@ class Scratch:
         return {"tmp": str(self.path)} if interpreter.root is not None else {}
 
 
-def run_seconds(pid):
-    """Seconds that a process's live threads have run, to the nanosecond."""
-    total = 0
+def scheduled_seconds(pid):
+    """Seconds that a process's live threads have run, and have waited for a core that others had; to
+    the nanosecond."""
+    run = waited = 0
     for thread in os.listdir("/proc/%d/task" % pid):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             with open(SCHEDSTAT % (pid, thread)) as file:
-                total += int(file.read().split()[0])
-    return total / 1e9
+                fields = file.read().split()
+                run += int(fields[0])
+                waited += int(fields[1])
+    return run / 1e9, waited / 1e9
 
 
 class Running:
@@ -72,7 +75,10 @@ class Running:
         return struct.unpack_from("<Q", self.progress, 0)[0]
 
     def run_seconds(self):
-        return run_seconds(self.pid)
+        return scheduled_seconds(self.pid)[0]
+
+    def waited_seconds(self):
+        return scheduled_seconds(self.pid)[1]
 
     def alive(self):
         return self.target.process.poll() is None
