@@ -1,6 +1,7 @@
 /* HOT: no allocation, lock, log or system call. Bounded by the picture and the stack's capacity. */
 #include "daemon/decode/frame_walk.h"
 
+#include "daemon/decode/frame_chain.h"
 #include "daemon/decode/opcodes.h"
 #include "daemon/decode/outside_frames.h"
 #include "daemon/decode/walk.h"
@@ -100,10 +101,10 @@ static void walk_chunk(struct walk *walk, const struct extent *chunk, uint64_t a
         if (!frame_resolve(walk, &frame) || frame_liveness(layout, &frame) == LIVENESS_DEAD) {
             return;
         }
-        if (!linked) {
-            if (!outside_link(walk, &frame)) {
-                return;
-            }
+        /* To 3.13 a frame that is being pushed has no caller yet: the word is an older frame's. */
+        bool being_pushed = frame.just_pushed && layout->frame_model == FRAME_MODEL_STACKTOP;
+        if (!linked && (being_pushed || !outside_link(walk, &frame))) {
+            return;
         }
         if (!walk_push(walk, &frame)) {
             return;
@@ -111,7 +112,11 @@ static void walk_chunk(struct walk *walk, const struct extent *chunk, uint64_t a
         offset += (uint64_t)frame.code->frame_words * layout->word_size;
     }
     if (offset < chunk_used(walk, chunk)) {
-        (void)walk_stop(walk, WALK_NEED_CHUNKS, 0); /* there are more frames than were copied */
+        /* There are more frames than were copied. */
+        if (walk->patient) {
+            (void)walk_stop(walk, WALK_NEED_CHUNKS, 0);
+        }
+        stack->by_mismatch = true;
     }
 }
 
@@ -135,6 +140,9 @@ static uint64_t current_frame_load(struct walk *walk) {
 struct walk_result frame_walk(const struct py_layout *layout, struct code_cache *codes,
                               struct call_pairs *pairs, const struct thread_image *image,
                               uint64_t now_ns, bool patient, struct stack *stack) {
+    if (layout->frame_model == FRAME_MODEL_HEAP_CHAIN) {
+        return frame_chain_walk(layout, codes, pairs, image, now_ns, patient, stack);
+    }
     struct walk walk = {
         .layout = layout,
         .codes = codes,

@@ -1,5 +1,5 @@
 /* frame_walk: from a picture of a thread's datastack to its stack, CPython 3.11 and later. HOT,
- * pure.
+ * pure. Pictures of earlier versions it hands on to frame_chain.h.
  *
  * The frames of a datastack lie one behind another in call order, and a chunk is copied within some
  * hundred nanoseconds. What remains is to tell the living frames from the bytes of dead ones, by

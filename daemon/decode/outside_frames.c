@@ -4,9 +4,8 @@
 #include "daemon/decode/opcodes.h"
 
 enum {
-    HOPS_MAX = 64,             /* frames outside the datastack between two frames inside it */
-    ENTRY_HOPS_MAX = 4,        /* entry frames in a row */
-    C_STACK_REACH = 256 << 10, /* around entry frames seen, everything is the thread's C stack */
+    HOPS_MAX = 64,      /* frames outside the datastack between two frames inside it */
+    ENTRY_HOPS_MAX = 4, /* entry frames in a row */
 };
 
 /* A generator's corpse has lost its code object, but still has its instruction: that of one of the
@@ -258,11 +257,6 @@ static bool outside_between(struct walk *walk, uint64_t to, const struct frame *
            (walk->result.outcome == WALK_DONE && walk_mismatch(walk));
 }
 
-static bool on_c_stack(const struct stack *stack, uint64_t address) {
-    return address >= stack->entry_low - C_STACK_REACH &&
-           address < stack->entry_high + C_STACK_REACH;
-}
-
 static void c_stack_note(struct stack *stack, uint64_t address) {
     if (stack->entry_high == 0 || address < stack->entry_low) {
         stack->entry_low = address;
@@ -285,11 +279,11 @@ bool outside_link(struct walk *walk, const struct frame *frame) {
         if (walk->result.outcome != WALK_DONE) {
             return false;
         }
-        if (kind > 0 || (kind < 0 && !on_c_stack(stack, address))) {
+        if (kind > 0 || (kind < 0 && hops == 0 && !stack_on_c_stack(stack, address))) {
             return outside_between(walk, address, frame);
         }
         if (kind < 0) {
-            return true; /* an entry frame that has been overwritten */
+            return true; /* an entry frame that has been overwritten, or what it names has */
         }
         address = entry.header.previous;
         if (address == last->header.address) {

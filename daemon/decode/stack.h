@@ -47,9 +47,18 @@ struct stack {
         generators[STACK_GENERATORS_MAX]; /* code objects of generators seen lately, by address */
     uint32_t generator_next;
     uint64_t entry_low,
-        entry_high;   /* where entry frames were seen: the thread's C stack is there */
-    bool by_mismatch; /* accepted though a check failed: to be shown as torn */
+        entry_high;             /* where entry frames were seen: the thread's C stack is there */
+    struct chain_memory *chain; /* to 3.10, owned: what is remembered of the frames */
+    bool by_mismatch;           /* accepted though a check failed: to be shown as torn */
 };
+
+/* Around entry frames that were seen, everything is the thread's C stack. */
+enum { STACK_C_REACH = 256 << 10 };
+
+static inline bool stack_on_c_stack(const struct stack *stack, uint64_t address) {
+    return stack->entry_high != 0 && address + STACK_C_REACH >= stack->entry_low &&
+           address < stack->entry_high + STACK_C_REACH;
+}
 
 enum walk_outcome {
     WALK_DONE,         /* the stack is complete */

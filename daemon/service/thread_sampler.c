@@ -1,15 +1,18 @@
 /* HOT, with cold corners: see the header. */
 #include "daemon/service/thread_sampler.h"
 
+#include "daemon/decode/chain_memory.h"
 #include "daemon/decode/frame_walk.h"
 
 enum {
     PICTURES_MAX = 5,        /* of one thread and tick */
+    RELEARNED_MAX = 8,       /* times that its chunks were others than expected */
     LESSONS_MAX = 1 << 16,   /* code objects learned for one stack */
     STACK_DEPTH_MAX = 16384, /* frames; a deeper stack is cut */
     AGAIN_SPANS = 2048,
     AGAIN_BYTES = 24 << 20,
-    OUTSIDE_WORDS = 40, /* read of a frame outside the datastack: header, locals, value stack */
+    C_STACK_WINDOW = 8192, /* a power of two */
+    OUTSIDE_WORDS = 40,    /* read of a frame outside the datastack: header, locals, value stack */
 };
 
 enum status thread_sampler_init(struct thread_sampler *sampler, const struct memory *memory,
@@ -60,6 +63,39 @@ static uint32_t outside_bytes(const struct py_layout *layout) {
     return (uint32_t)OUTSIDE_WORDS * layout->word_size;
 }
 
+/* Reads a frame that a picture of frame objects lacks: for that picture if it can still be had,
+ * else for another. */
+static enum status chain_provide(struct thread_sampler *sampler, struct thread_record *record,
+                                 uint64_t address, uint64_t now_ns, unsigned *pictures,
+                                 struct thread_image *image) {
+    struct thread_plan *plan = &record->plan;
+    enum status status =
+        chain_plan_learn(&plan->chain, sampler->memory, sampler->layout, address, now_ns);
+    plan->changed = plan->changed || plan->chain.stale;
+    if (status == STATUS_OK) {
+        status = chain_memory_reserve(&record->stack.chain, plan->chain.index.capacity,
+                                      record->stack.capacity);
+    }
+    if (status != STATUS_TORN) {
+        return status;
+    }
+    ++*pictures;
+    return picture_again(sampler, record, image);
+}
+
+/* Reads a frame outside the datastack along from now on: on the C stack, where entry frames stand
+ * close together, with all around it. */
+static void outside_want(struct thread_record *record, const struct py_layout *layout,
+                         uint64_t address, uint64_t now_ns) {
+    if (stack_on_c_stack(&record->stack, address)) {
+        address &= ~(uint64_t)(C_STACK_WINDOW - 1);
+        thread_plan_want(&record->plan, address, C_STACK_WINDOW + outside_bytes(layout), false,
+                         now_ns);
+    } else {
+        thread_plan_want(&record->plan, address, outside_bytes(layout), false, now_ns);
+    }
+}
+
 /* Does what the walk asked for, so that it can be tried again. `*pictures` counts new pictures. */
 static enum status walk_provide(struct thread_sampler *sampler, struct thread_record *record,
                                 struct walk_result result, uint64_t now_ns, unsigned *pictures,
@@ -68,7 +104,10 @@ static enum status walk_provide(struct thread_sampler *sampler, struct thread_re
     case WALK_NEED_CODE:
         return code_loader_learn(&sampler->loader, result.need, now_ns);
     case WALK_NEED_OUTSIDE:
-        thread_plan_want(&record->plan, result.need, outside_bytes(sampler->layout), false, now_ns);
+        if (sampler->layout->frame_model == FRAME_MODEL_HEAP_CHAIN) {
+            return chain_provide(sampler, record, result.need, now_ns, pictures, image);
+        }
+        outside_want(record, sampler->layout, result.need, now_ns);
         break;
     case WALK_NEED_CHUNKS:
         thread_plan_fit(&record->plan, sampler->layout, image);
@@ -96,6 +135,14 @@ static void plan_follow(struct thread_sampler *sampler, struct thread_record *re
                         const struct thread_image *image, uint64_t now_ns) {
     struct thread_plan *plan = &record->plan;
     const struct stack *stack = &record->stack;
+    if (sampler->layout->frame_model == FRAME_MODEL_HEAP_CHAIN) {
+        for (uint32_t i = 0; i < stack->depth; i++) {
+            chain_plan_want(&plan->chain, stack->frames[i].header.address, i, now_ns);
+        }
+        chain_plan_expire(&plan->chain, stack->depth, now_ns);
+        plan->changed = plan->changed || plan->chain.stale;
+        return;
+    }
     thread_plan_fit(plan, sampler->layout, image);
     for (uint32_t i = 0; plan->outside_count > 0 && i < stack->depth; i++) {
         if (stack->frames[i].outside) {
@@ -116,16 +163,24 @@ enum status thread_sampler_stack(struct thread_sampler *sampler, struct thread_r
     struct stack *stack = &record->stack;
     struct thread_image image;
     unsigned pictures = 1;
+    unsigned relearned = 0;
     enum status status =
         thread_plan_image(&record->plan, layout, picture, record->first_span, &image);
     for (unsigned lessons = 0; pictures <= PICTURES_MAX && lessons < LESSONS_MAX; lessons++) {
-        if (status == STATUS_TORN) {
+        if (status == STATUS_TORN && relearned < RELEARNED_MAX) {
             status = picture_learned(sampler, record, &image);
-            pictures++;
+            relearned++;
             continue;
         }
         if (status != STATUS_OK) {
             break;
+        }
+        if (layout->frame_model == FRAME_MODEL_HEAP_CHAIN) {
+            status = chain_memory_reserve(&stack->chain, record->plan.chain.index.capacity,
+                                          stack->capacity);
+            if (status != STATUS_OK) {
+                break;
+            }
         }
         struct walk_result result = frame_walk(layout, sampler->codes, sampler->pairs, &image,
                                                now_ns, pictures < PICTURES_MAX, stack);

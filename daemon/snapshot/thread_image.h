@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "daemon/snapshot/frame_index.h"
+
 /* A larger datastack chunk than any frame needs is a lie. */
 enum { CHUNK_BYTES_MAX = 8 << 20 };
 
@@ -26,7 +28,8 @@ struct thread_image {
     const uint8_t *state;        /* the thread state, layout->thread.size bytes */
     const struct extent *chunks; /* the datastack, oldest chunk first */
     uint32_t chunk_count;
-    const struct extent *outside; /* generators, entry frames on the C stack, heap frames */
+    const struct frame_index *frames; /* to 3.10: the frame objects */
+    const struct extent *outside; /* generators, entry frames on the C stack */
     uint32_t outside_count;
     const uint64_t *generators; /* frames that were generators' in the last stacks, by address */
     uint32_t generator_count;

@@ -18,6 +18,7 @@ void thread_plan_init(struct thread_plan *plan, struct raddr state) {
 void thread_plan_deinit(struct thread_plan *plan) {
     free(plan->chunks);
     free(plan->chunk_extents);
+    chain_plan_deinit(&plan->chain);
     *plan = (struct thread_plan){.chunks = NULL};
 }
 
@@ -128,6 +129,10 @@ uint32_t thread_plan_add(struct thread_plan *plan, const struct py_layout *layou
     if (first == PICTURE_FULL) {
         return PICTURE_FULL;
     }
+    if (layout->frame_model == FRAME_MODEL_HEAP_CHAIN) {
+        plan->changed = false;
+        return chain_plan_add(&plan->chain, layout, picture) ? first : PICTURE_FULL;
+    }
     for (uint32_t i = 0; i < plan->chunk_count; i++) {
         if (picture_add(picture, raddr_make(plan->chunks[i].address), plan->chunks[i].length) ==
             PICTURE_FULL) {
@@ -177,7 +182,12 @@ enum status thread_plan_image(struct thread_plan *plan, const struct py_layout *
     if (picture->spans[first_span].got < layout->thread.size) {
         return STATUS_ABSENT;
     }
-    image->state = picture_span_bytes(picture, first_span);
+    *image = (struct thread_image){.state = picture_span_bytes(picture, first_span)};
+    if (layout->frame_model == FRAME_MODEL_HEAP_CHAIN) {
+        chain_plan_image(&plan->chain, layout, picture, first_span + 1);
+        image->frames = &plan->chain.index;
+        return STATUS_OK;
+    }
     uint32_t span = first_span + 1;
     for (uint32_t i = 0; i < plan->chunk_count; i++) {
         plan->chunk_extents[i] = span_extent(picture, span++);
@@ -198,9 +208,6 @@ enum status thread_plan_image(struct thread_plan *plan, const struct py_layout *
         }
     }
     image->again = plan->again ? span_extent(picture, span) : (struct extent){.bytes = NULL};
-    if (layout->frame_model == FRAME_MODEL_HEAP_CHAIN) {
-        return STATUS_OK;
-    }
     uint64_t now = image_word(image->state + layout->thread.datastack_chunk, layout->word_size);
     return now == 0 || chunk_find(plan, now) < plan->chunk_count ? STATUS_OK : STATUS_TORN;
 }
@@ -264,7 +271,7 @@ static void chunk_fit(struct thread_plan *plan, struct plan_chunk *chunk, uint64
 void thread_plan_fit(struct thread_plan *plan, const struct py_layout *layout,
                      const struct thread_image *image) {
     const unsigned w = layout->word_size;
-    if (plan->chunk_count == 0 || layout->frame_model == FRAME_MODEL_HEAP_CHAIN) {
+    if (plan->chunk_count == 0) {
         return;
     }
     uint32_t last = chunk_find(plan, image_word(image->state + layout->thread.datastack_chunk, w));

@@ -5,7 +5,7 @@
  * Datastack (3.11 on): the thread state, the used part of every chunk, oldest first, then the
  * frames outside it that were part of the last stacks: generators read after the chunks are the
  * same or a readable corpse; read before them, some do not exist yet (docs/sampling.md). Heap chain
- * (to 3.10): the thread state, then the frames of the last stacks, outermost first. */
+ * (to 3.10): the thread state, then the frames of the last stacks (chain_plan.h). */
 #ifndef ECHION_DAEMON_SNAPSHOT_THREAD_PLAN_H
 #define ECHION_DAEMON_SNAPSHOT_THREAD_PLAN_H
 
@@ -14,6 +14,7 @@
 
 #include "common/status.h"
 #include "daemon/python/layout.h"
+#include "daemon/snapshot/chain_plan.h"
 #include "daemon/snapshot/picture.h"
 #include "daemon/snapshot/thread_image.h"
 #include "daemon/target/memory.h"
@@ -46,6 +47,7 @@ struct thread_plan {
     struct extent outside_extents[PLAN_OUTSIDE_MAX];
     uint64_t generators[PLAN_OUTSIDE_MAX];
     uint32_t outside_count;
+    struct chain_plan chain; /* to 3.10 */
     bool again;             /* the last chunk is read a second time, after the outside frames */
     uint32_t outside_spans; /* fewer than outside_count where neighbours are read as one */
     uint32_t idle;          /* pictures in a row in which the last chunks were not in use */

@@ -1,0 +1,290 @@
+/* HOT: no allocation, lock, log or system call. Bounded by the image's index and the stack's
+ * capacity. */
+#include "daemon/decode/frame_chain.h"
+
+#include "daemon/decode/chain_memory.h"
+#include "daemon/decode/opcodes.h"
+#include "daemon/decode/walk.h"
+
+enum {
+    REFERENCES_MAX = 1 << 30, /* to one frame */
+    CODE_IS_GENERATOR = 0x2a0, /* CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR: Include/code.h */
+};
+
+/* As a call's unit, with the roles of caller and callee exchanged: from where the callee is called.
+ */
+#define CALLED_FROM (CALL_ANYWHERE - 1)
+
+struct chain {
+    struct walk walk;
+    struct chain_memory *memory;
+    const struct frame_index *index;
+};
+
+static void chain_load(const struct py_layout *layout, uint64_t address, const uint8_t *bytes,
+                       struct frame_header *out) {
+    const unsigned w = layout->word_size;
+    *out = (struct frame_header){
+        .address = address,
+        .executable = image_word(bytes + layout->frame.code, w),
+        .previous = image_word(bytes + layout->frame.back, w),
+        .instr = (uint64_t)(int64_t)image_int(bytes + layout->frame.lasti),
+        .depth = (int64_t)image_word(bytes, w), /* ob_refcnt */
+        .state = bytes[layout->frame.state],
+    };
+}
+
+/* Finds code and unit of a frame from its header. False if it cannot be a frame of that code; the
+ * walk stops if nothing is known of the code. */
+static bool chain_resolve(struct chain *chain, struct frame *frame) {
+    struct walk *walk = &chain->walk;
+    const struct py_layout *layout = walk->layout;
+    const struct frame_header *h = &frame->header;
+    if (h->executable == 0 || h->executable % layout->word_size != 0) {
+        return false;
+    }
+    struct code_entry *entry = code_cache_find(walk->codes, h->executable);
+    if (entry == NULL || entry->believed_until_ns < walk->now_ns) {
+        return walk_stop(walk, WALK_NEED_CODE, h->executable);
+    }
+    if (entry->code == NULL) {
+        return false;
+    }
+    int64_t offset = (int64_t)h->instr * layout->instr_scale;
+    frame->just_pushed = (int64_t)h->instr == -1;
+    if (!frame->just_pushed &&
+        (offset < 0 || offset % 2 != 0 || offset / 2 >= (int64_t)entry->code->units)) {
+        return false;
+    }
+    frame->code = entry->code;
+    frame->unit = frame->just_pushed ? 0 : (uint32_t)(offset / 2);
+    frame->flags = frame->just_pushed || frame->code->units == 0
+                       ? 0
+                       : frame->code->unit_flags[frame->unit];
+    return true;
+}
+
+static enum chain_life chain_life(const struct py_layout *layout, const struct frame *frame) {
+    const struct frame_header *h = &frame->header;
+    if (frame->code == NULL || h->depth < 0 || h->depth > REFERENCES_MAX) {
+        return CHAIN_NONE;
+    }
+    if (h->depth == 0) {
+        return CHAIN_DEAD;
+    }
+    return h->state == (uint8_t)layout->frame_executing ||
+                   h->state == (uint8_t)layout->frame_unwinding
+               ? CHAIN_RUNS
+               : CHAIN_KEPT;
+}
+
+/* What the picture says of the frame at `address`. NULL if it does not tell; the walk then stops if
+ * it is worth to look. */
+static struct chain_slot *chain_view(struct chain *chain, uint64_t address) {
+    struct walk *walk = &chain->walk;
+    uint32_t slot = frame_index_find(chain->index, address);
+    if (slot == FRAME_UNKNOWN || chain->index->frames[slot].bytes == NULL) {
+        if (walk->patient && address != 0 && address % walk->layout->word_size == 0) {
+            (void)walk_stop(walk, WALK_NEED_OUTSIDE, address);
+        }
+        return NULL;
+    }
+    struct chain_slot *view = &chain->memory->slots[slot];
+    if (view->viewed == chain->memory->walks) {
+        return view;
+    }
+    if (view->address != address) {
+        *view = (struct chain_slot){.address = address};
+    }
+    view->frame = (struct frame){.outside = false};
+    chain_load(walk->layout, address, chain->index->frames[slot].bytes, &view->frame.header);
+    if (!chain_resolve(chain, &view->frame) && walk->result.outcome != WALK_DONE) {
+        return NULL;
+    }
+    view->life = chain_life(walk->layout, &view->frame);
+    view->viewed = chain->memory->walks;
+    return view;
+}
+
+static bool is_proven(const struct chain *chain, const struct code *caller,
+                      const struct code *callee) {
+    return call_pairs_proven(chain->walk.pairs, caller, CALL_ANYWHERE, callee) ||
+           call_pairs_proven(chain->walk.pairs, callee, CALLED_FROM, caller);
+}
+
+static bool is_calling(const struct chain_slot *view) {
+    return view->life == CHAIN_RUNS && (view->frame.flags & OP_CAN_CALL) != 0;
+}
+
+/* Notes a call that was seen whole: both frames running, the caller at an instruction that can
+ * call. */
+static void call_note(struct chain *chain, struct chain_slot *callee,
+                      const struct chain_slot *caller) {
+    call_pairs_note(chain->walk.pairs, caller->frame.code, CALL_ANYWHERE, callee->frame.code);
+    call_pairs_note(chain->walk.pairs, callee->frame.code, CALLED_FROM, caller->frame.code);
+    callee->code = callee->frame.header.executable;
+    callee->caller = caller->address;
+    callee->caller_code = caller->frame.header.executable;
+    callee->caller_unit = caller->frame.unit;
+}
+
+enum parent { PARENT_FOUND, PARENT_NONE_ROOT, PARENT_UNKNOWN };
+
+/* The caller that the frame itself names. */
+static enum parent parent_linked(struct chain *chain, struct chain_slot *callee,
+                                 struct chain_slot **out) {
+    uint64_t address = callee->frame.header.previous;
+    bool generator = (callee->frame.code->flags & CODE_IS_GENERATOR) != 0;
+    if (address == 0) {
+        return generator ? PARENT_UNKNOWN : PARENT_NONE_ROOT;
+    }
+    struct chain_slot *caller = chain_view(chain, address);
+    if (caller == NULL || caller->frame.code == NULL) {
+        return PARENT_UNKNOWN;
+    }
+    bool proven = is_proven(chain, caller->frame.code, callee->frame.code);
+    if (is_calling(caller)) {
+        if (callee->life == CHAIN_RUNS) {
+            call_note(chain, callee, caller);
+        }
+        *out = caller;
+        return proven || !chain->walk.patient ? PARENT_FOUND : PARENT_UNKNOWN;
+    }
+    *out = caller;
+    return proven ? PARENT_FOUND : PARENT_UNKNOWN;
+}
+
+/* The caller that a dead frame still names: the interpreter's list of free frames uses the same
+ * link. */
+static enum parent parent_left(struct chain *chain, struct chain_slot *callee,
+                               struct chain_slot **out) {
+    uint64_t address = callee->frame.header.previous;
+    uint64_t code = callee->frame.header.executable;
+    if (address == 0 || !(chain_memory_owns(chain->memory, code, callee->address) ||
+                          (address == callee->caller && code == callee->code))) {
+        return PARENT_UNKNOWN;
+    }
+    struct chain_slot *caller = chain_view(chain, address);
+    if (caller == NULL || caller->frame.code == NULL ||
+        !is_proven(chain, caller->frame.code, callee->frame.code)) {
+        return PARENT_UNKNOWN;
+    }
+    *out = caller;
+    return PARENT_FOUND;
+}
+
+/* The caller that the frame was seen with last. */
+static enum parent parent_remembered(struct chain *chain, struct chain_slot *callee,
+                                     struct chain_slot **out) {
+    if (callee->code == 0 || callee->code != callee->frame.header.executable) {
+        return PARENT_UNKNOWN;
+    }
+    struct chain_slot *caller = chain_view(chain, callee->caller);
+    if (caller == NULL || caller->frame.code == NULL ||
+        caller->frame.header.executable != callee->caller_code ||
+        !is_proven(chain, caller->frame.code, callee->frame.code)) {
+        return PARENT_UNKNOWN;
+    }
+    *out = caller;
+    return PARENT_FOUND;
+}
+
+static enum parent parent_find(struct chain *chain, struct chain_slot *callee,
+                               struct chain_slot **out) {
+    enum parent parent = PARENT_UNKNOWN;
+    if (callee->life == CHAIN_RUNS || callee->life == CHAIN_KEPT) {
+        parent = parent_linked(chain, callee, out);
+    } else {
+        parent = parent_left(chain, callee, out);
+    }
+    if (parent == PARENT_UNKNOWN && chain->walk.result.outcome == WALK_DONE) {
+        parent = parent_remembered(chain, callee, out);
+    }
+    return parent;
+}
+
+/* Where the caller was when it called: it may have gone on since it was read. */
+static void caller_place(const struct chain_slot *callee, struct chain_slot *caller) {
+    if (!is_calling(caller) && callee->caller == caller->address &&
+        callee->caller_code == caller->frame.header.executable &&
+        callee->code == callee->frame.header.executable) {
+        caller->frame.unit = callee->caller_unit;
+    }
+}
+
+/* Follows the chain from the leaf; slots go to memory->path. The number of frames. */
+static uint32_t chain_follow(struct chain *chain, uint64_t leaf) {
+    struct walk *walk = &chain->walk;
+    struct chain_memory *memory = chain->memory;
+    struct chain_slot *at = chain_view(chain, leaf);
+    uint32_t depth = 0;
+    if (at == NULL || at->frame.code == NULL) {
+        if (walk->result.outcome == WALK_DONE) {
+            (void)walk_stop(walk, WALK_TORN, 0);
+        }
+        return 0;
+    }
+    for (;;) {
+        if (depth == walk->stack->capacity || depth == memory->path_capacity) {
+            walk->stack->cut = true;
+            return depth;
+        }
+        if (at->visited == memory->walks) {
+            (void)walk_stop(walk, WALK_TORN, 0);
+            return depth;
+        }
+        at->visited = memory->walks;
+        chain_memory_own(memory, at->frame.header.executable, at->address);
+        memory->path[depth++] = (uint32_t)(at - memory->slots);
+        struct chain_slot *caller = NULL;
+        enum parent parent = parent_find(chain, at, &caller);
+        if (walk->result.outcome != WALK_DONE || parent == PARENT_NONE_ROOT) {
+            return depth;
+        }
+        if (parent == PARENT_UNKNOWN) {
+            if (walk->patient) {
+                (void)walk_stop(walk, WALK_TORN, 0);
+            } else {
+                walk->stack->by_mismatch = true;
+            }
+            return depth;
+        }
+        caller_place(at, caller);
+        at = caller;
+    }
+}
+
+struct walk_result frame_chain_walk(const struct py_layout *layout, struct code_cache *codes,
+                                    struct call_pairs *pairs, const struct thread_image *image,
+                                    uint64_t now_ns, bool patient, struct stack *stack) {
+    struct chain chain = {
+        .walk = {.layout = layout,
+                 .codes = codes,
+                 .pairs = pairs,
+                 .image = image,
+                 .stack = stack,
+                 .result = {.outcome = WALK_DONE, .need = 0},
+                 .now_ns = now_ns,
+                 .patient = patient,
+                 .prefix_same = true},
+        .memory = stack->chain,
+        .index = image->frames,
+    };
+    struct chain_memory *memory = stack->chain;
+    stack->depth = 0;
+    stack->same = 0;
+    stack->cut = false;
+    stack->by_mismatch = false;
+    memory->walks++;
+    uint64_t leaf = image_word(image->state + layout->thread.frame, layout->word_size);
+    uint32_t depth = leaf == 0 ? 0 : chain_follow(&chain, leaf);
+    if (chain.walk.result.outcome != WALK_DONE) {
+        stack->last_depth = 0;
+        return chain.walk.result;
+    }
+    while (depth > 0) {
+        (void)walk_push(&chain.walk, &memory->slots[memory->path[--depth]].frame);
+    }
+    stack->last_depth = stack->depth;
+    return chain.walk.result;
+}

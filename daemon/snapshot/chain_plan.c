@@ -1,0 +1,240 @@
+/* HOT: no allocation, lock, log or system call, except in chain_plan_learn, which is cold, and
+ * where a plan grows. */
+#include "daemon/snapshot/chain_plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/snapshot/thread_image.h"
+
+enum {
+    GAP = 3072,        /* frames so close are read as one span; less than a page, so that no hole in
+                          the target's memory lies between them */
+    GROUPS_MAX = 768,  /* spans of one thread; with more, wider gaps are read */
+    SWEEP = 64,        /* pictures between two looks for frames that were not wanted */
+    SPARE_FRAMES = 32, /* known beyond twice the stack's depth */
+    CHASE_MAX = 1 << 14,
+    IDLE_NS = 500 * 1000 * 1000, /* after which a frame is forgotten */
+};
+
+void chain_plan_deinit(struct chain_plan *plan) {
+    frame_index_deinit(&plan->index);
+    free(plan->frames);
+    free(plan->order);
+    free(plan->groups);
+    free(plan->late);
+    *plan = (struct chain_plan){.frames = NULL};
+}
+
+uint32_t chain_frame_bytes(const struct py_layout *layout) {
+    uint32_t end = layout->frame.state + 1;
+    return (end + layout->word_size - 1) / layout->word_size * layout->word_size;
+}
+
+/* Room beside the index for as many frames as that has. */
+static enum status plan_reserve(struct chain_plan *plan) {
+    uint32_t capacity = plan->index.capacity;
+    if (capacity <= plan->capacity) {
+        return STATUS_OK;
+    }
+    struct chain_frame *frames = realloc(plan->frames, capacity * sizeof *frames);
+    plan->frames = frames != NULL ? frames : plan->frames;
+    uint32_t *order = realloc(plan->order, capacity * sizeof *order);
+    plan->order = order != NULL ? order : plan->order;
+    struct chain_group *groups = realloc(plan->groups, capacity * sizeof *groups);
+    plan->groups = groups != NULL ? groups : plan->groups;
+    if (frames == NULL || order == NULL || groups == NULL) {
+        return STATUS_NOMEM;
+    }
+    plan->capacity = capacity;
+    return STATUS_OK;
+}
+
+/* Where in the order the frame at `address` is, or belongs. */
+static uint32_t order_find(const struct chain_plan *plan, uint64_t address) {
+    uint32_t low = 0;
+    uint32_t high = plan->index.count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (plan->index.frames[plan->order[middle]].address < address) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static void plan_remove(struct chain_plan *plan, uint32_t slot) {
+    uint32_t at = order_find(plan, plan->index.frames[slot].address);
+    memmove(&plan->order[at], &plan->order[at + 1],
+            (plan->index.count - at - 1) * sizeof *plan->order);
+    frame_index_remove(&plan->index, slot);
+    plan->stale = true;
+}
+
+/* Forgets the frame that was not wanted for longest. */
+static void plan_evict(struct chain_plan *plan) {
+    uint32_t oldest = plan->order[0];
+    for (uint32_t i = 1; i < plan->index.count; i++) {
+        if (plan->frames[plan->order[i]].last_wanted_ns < plan->frames[oldest].last_wanted_ns) {
+            oldest = plan->order[i];
+        }
+    }
+    plan_remove(plan, oldest);
+}
+
+/* The slot of the frame at `address`, which becomes known if it is not. FRAME_UNKNOWN when there is
+ * no room. */
+static uint32_t plan_know(struct chain_plan *plan, uint64_t address, uint32_t depth,
+                          uint64_t now_ns) {
+    uint32_t slot = frame_index_find(&plan->index, address);
+    if (slot == FRAME_UNKNOWN) {
+        uint32_t at = order_find(plan, address);
+        slot = frame_index_add(&plan->index, address);
+        if (slot == FRAME_UNKNOWN) {
+            return slot;
+        }
+        if (plan_reserve(plan) != STATUS_OK) {
+            frame_index_remove(&plan->index, slot);
+            return FRAME_UNKNOWN;
+        }
+        memmove(&plan->order[at + 1], &plan->order[at],
+                (plan->index.count - 1 - at) * sizeof *plan->order);
+        plan->order[at] = slot;
+        plan->stale = true;
+    }
+    plan->frames[slot] = (struct chain_frame){.last_wanted_ns = now_ns, .depth = depth};
+    return slot;
+}
+
+/* Sorts the groups, the innermost first. In place, and quick for the few hundred that there are. */
+static void groups_sort(struct chain_group *groups, uint32_t count) {
+    for (uint32_t gap = count / 2; gap > 0; gap /= 2) {
+        for (uint32_t i = gap; i < count; i++) {
+            struct chain_group moved = groups[i];
+            uint32_t j = i;
+            for (; j >= gap && groups[j - gap].depth < moved.depth; j -= gap) {
+                groups[j] = groups[j - gap];
+            }
+            groups[j] = moved;
+        }
+    }
+}
+
+static void groups_make(struct chain_plan *plan, uint32_t frame_bytes) {
+    for (uint64_t gap = GAP;; gap *= 2) {
+        plan->group_count = 0;
+        for (uint32_t i = 0; i < plan->index.count; i++) {
+            uint64_t address = plan->index.frames[plan->order[i]].address;
+            uint32_t depth = plan->frames[plan->order[i]].depth;
+            struct chain_group *last = &plan->groups[plan->group_count - 1];
+            if (plan->group_count > 0 && address - last->start < last->size + gap) {
+                last->size = (uint32_t)(address - last->start) + frame_bytes;
+                last->count++;
+                last->depth = depth > last->depth ? depth : last->depth;
+            } else {
+                plan->groups[plan->group_count++] = (struct chain_group){
+                    .start = address, .size = frame_bytes, .first = i, .count = 1, .depth = depth};
+            }
+        }
+        if (plan->group_count <= GROUPS_MAX) {
+            break;
+        }
+    }
+    groups_sort(plan->groups, plan->group_count);
+    plan->stale = false;
+}
+
+bool chain_plan_add(struct chain_plan *plan, const struct py_layout *layout,
+                    struct picture *picture) {
+    if (plan->stale) {
+        groups_make(plan, chain_frame_bytes(layout));
+    }
+    for (uint32_t i = 0; i < plan->group_count; i++) {
+        if (picture_add(picture, raddr_make(plan->groups[i].start), plan->groups[i].size) ==
+            PICTURE_FULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void chain_plan_image(struct chain_plan *plan, const struct py_layout *layout,
+                      const struct picture *picture, uint32_t first_span) {
+    const uint32_t frame_bytes = chain_frame_bytes(layout);
+    plan->late_count = 0;
+    for (uint32_t i = 0; i < plan->group_count; i++) {
+        const struct chain_group *group = &plan->groups[i];
+        const uint8_t *bytes = picture_span_bytes(picture, first_span + i);
+        uint32_t got = picture->spans[first_span + i].got;
+        for (uint32_t j = group->first; j < group->first + group->count; j++) {
+            struct indexed_frame *frame = &plan->index.frames[plan->order[j]];
+            uint64_t at = frame->address - group->start;
+            frame->bytes = at + frame_bytes <= got ? bytes + at : NULL;
+        }
+    }
+}
+
+void chain_plan_want(struct chain_plan *plan, uint64_t address, uint32_t depth, uint64_t now_ns) {
+    (void)plan_know(plan, address, depth, now_ns);
+}
+
+void chain_plan_expire(struct chain_plan *plan, uint32_t depth, uint64_t now_ns) {
+    plan->deepest = depth > plan->deepest ? depth : plan->deepest;
+    while (plan->index.count > 2 * plan->deepest + SPARE_FRAMES) {
+        plan_evict(plan);
+    }
+    if (++plan->follows < SWEEP) {
+        return;
+    }
+    plan->follows = 0;
+    plan->deepest -= (plan->deepest - depth) / 8;
+    for (uint32_t i = plan->index.count; i-- > 0;) {
+        uint32_t slot = plan->order[i];
+        if (now_ns - plan->frames[slot].last_wanted_ns > IDLE_NS ||
+            plan->index.frames[slot].bytes == NULL) {
+            plan_remove(plan, slot);
+        }
+    }
+}
+
+enum status chain_plan_learn(struct chain_plan *plan, const struct memory *memory,
+                             const struct py_layout *layout, uint64_t address, uint64_t now_ns) {
+    const unsigned w = layout->word_size;
+    const uint32_t frame_bytes = chain_frame_bytes(layout);
+    if (plan->late == NULL) {
+        plan->late = malloc((size_t)CHAIN_LATE_MAX * CHAIN_FRAME_BYTES_MAX);
+        if (plan->late == NULL) {
+            return STATUS_NOMEM;
+        }
+    }
+    bool all_late = true;
+    for (uint32_t n = 0; n < CHASE_MAX && address != 0; n++) {
+        uint8_t bytes[CHAIN_FRAME_BYTES_MAX];
+        uint32_t slot = frame_index_find(&plan->index, address);
+        if (slot != FRAME_UNKNOWN && plan->index.frames[slot].bytes != NULL) {
+            break;
+        }
+        enum status status = memory_read(memory, raddr_make(address), bytes, frame_bytes);
+        if (status != STATUS_OK) {
+            return n == 0 || status != STATUS_TORN ? status : STATUS_OK;
+        }
+        if (slot == FRAME_UNKNOWN) {
+            slot = plan_know(plan, address, UINT16_MAX, now_ns);
+        }
+        if (slot == FRAME_UNKNOWN) {
+            return STATUS_NOMEM;
+        }
+        if (plan->late_count < CHAIN_LATE_MAX) {
+            uint8_t *late = plan->late + (size_t)plan->late_count++ * CHAIN_FRAME_BYTES_MAX;
+            memcpy(late, bytes, frame_bytes);
+            plan->index.frames[slot].bytes = late;
+        } else {
+            all_late = false;
+        }
+        /* What a dead frame's link leads to is asked for if it matters. */
+        address = image_word(bytes, w) == 0 ? 0 : image_word(bytes + layout->frame.back, w);
+    }
+    return all_late ? STATUS_OK : STATUS_TORN;
+}
