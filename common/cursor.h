@@ -1,6 +1,7 @@
-/* cursor: a bounded reader over bytes that somebody else wrote. A plain value over memory it does not
- * own; one thread at a time. Hot: no allocation, no system call. A read beyond the end yields zeros and
- * sets `overrun`, which sticks, so that a parser can check once at its end instead of at every byte. */
+/* cursor: a bounded reader over bytes that somebody else wrote. A plain value over memory it does
+ * not own; one thread at a time. Hot: no allocation, no system call. A read beyond the end yields
+ * zeros and sets `overrun`, which sticks, so that a parser can check once at its end instead of at
+ * every byte. */
 #ifndef ECHION_COMMON_CURSOR_H
 #define ECHION_COMMON_CURSOR_H
 

@@ -1,6 +1,6 @@
-/* guard: scope guards, which release what a block owns however the block is left. Each guard accepts
- * the "nothing owned" value (-1 for descriptors, NULL for pointers). To hand ownership on, take the
- * value with the matching _take function, which leaves "nothing owned" behind. */
+/* guard: scope guards, which release what a block owns however the block is left. Each guard
+ * accepts the "nothing owned" value (-1 for descriptors, NULL for pointers). To hand ownership on,
+ * take the value with the matching _take function, which leaves "nothing owned" behind. */
 #ifndef ECHION_COMMON_GUARD_H
 #define ECHION_COMMON_GUARD_H
 

@@ -1,5 +1,6 @@
-/* raddr: an address in the target's memory. A plain value; never a pointer, so that the compiler refuses
- * to dereference one. Arithmetic wraps within 64 bits; a 32-bit target's addresses are zero-extended. */
+/* raddr: an address in the target's memory. A plain value; never a pointer, so that the compiler
+ * refuses to dereference one. Arithmetic wraps within 64 bits; a 32-bit target's addresses are
+ * zero-extended. */
 #ifndef ECHION_COMMON_RADDR_H
 #define ECHION_COMMON_RADDR_H
 

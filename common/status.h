@@ -1,8 +1,9 @@
 /* status: the outcome of an operation that can fail, and the explanation of a failure.
  *
- * `enum status` decides what the caller does; `struct error` explains to a person what happened. The
- * error belongs to the caller, is a plain value, and may be filled by any thread that owns it. Cold:
- * hot functions return a status only. A NULL error is allowed everywhere and means "not wanted". */
+ * `enum status` decides what the caller does; `struct error` explains to a person what happened.
+ * The error belongs to the caller, is a plain value, and may be filled by any thread that owns it.
+ * Cold: hot functions return a status only. A NULL error is allowed everywhere and means "not
+ * wanted". */
 #ifndef ECHION_COMMON_STATUS_H
 #define ECHION_COMMON_STATUS_H
 

@@ -1,5 +1,6 @@
 /* chain_memory: what is remembered of a thread's frame objects (to 3.10) from one picture to the
- * next. Owned by the thread's stack and used by its thread only. HOT but for reserve and destroy. */
+ * next. Owned by the thread's stack and used by its thread only. HOT but for reserve and destroy.
+ */
 #ifndef ECHION_DAEMON_DECODE_CHAIN_MEMORY_H
 #define ECHION_DAEMON_DECODE_CHAIN_MEMORY_H
 

@@ -7,7 +7,7 @@
 #include "daemon/decode/walk.h"
 
 enum {
-    REFERENCES_MAX = 1 << 30, /* to one frame */
+    REFERENCES_MAX = 1 << 30,  /* to one frame */
     CODE_IS_GENERATOR = 0x2a0, /* CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR: Include/code.h */
 };
 
@@ -58,9 +58,8 @@ static bool chain_resolve(struct chain *chain, struct frame *frame) {
     }
     frame->code = entry->code;
     frame->unit = frame->just_pushed ? 0 : (uint32_t)(offset / 2);
-    frame->flags = frame->just_pushed || frame->code->units == 0
-                       ? 0
-                       : frame->code->unit_flags[frame->unit];
+    frame->flags =
+        frame->just_pushed || frame->code->units == 0 ? 0 : frame->code->unit_flags[frame->unit];
     return true;
 }
 

@@ -47,8 +47,8 @@ struct py_layout {
     uint8_t resume_slot; /* 3.12 on: words from stacktop or stackpointer down to the generator that
                           * a frame suspended in FOR_ITER or SEND resumes; 0 where there is none */
     int8_t frame_executing; /* gi_frame_state or f_state value that says "running" */
-    int8_t frame_unwinding; /* to 3.10: f_state value that says "running, looking for a handler"; the
-                             * same as frame_executing where there is none */
+    int8_t frame_unwinding; /* to 3.10: f_state value that says "running, looking for a handler";
+                             * the same as frame_executing where there is none */
 
     struct {
         uint32_t interpreters_head;

@@ -1,5 +1,5 @@
-/* string_object: a copy of a str object's storage, as CPython keeps it: code points of 1, 2 or 4 bytes.
- * Owns its bytes. Cold. */
+/* string_object: a copy of a str object's storage, as CPython keeps it: code points of 1, 2 or 4
+ * bytes. Owns its bytes. Cold. */
 #ifndef ECHION_DAEMON_PYTHON_STRING_OBJECT_H
 #define ECHION_DAEMON_PYTHON_STRING_OBJECT_H
 
@@ -21,8 +21,9 @@ struct string_object {
     bool ascii;      /* kind 1, and all below 128 */
 };
 
-/* Reads the str at `address`; the caller deinits `out`. CORRUPT if it is no (canonical) str, TORN if it
- * is not readable, NOMEM. Layout of the storage: Include/cpython/unicodeobject.h, 3.8 to 3.15. */
+/* Reads the str at `address`; the caller deinits `out`. CORRUPT if it is no (canonical) str, TORN
+ * if it is not readable, NOMEM. Layout of the storage: Include/cpython/unicodeobject.h, 3.8
+ * to 3.15. */
 STATUS_CHECKED enum status string_object_read(const struct memory *memory,
                                               const struct py_layout *layout, struct raddr address,
                                               struct string_object *out);

@@ -29,7 +29,7 @@ struct thread_image {
     const struct extent *chunks; /* the datastack, oldest chunk first */
     uint32_t chunk_count;
     const struct frame_index *frames; /* to 3.10: the frame objects */
-    const struct extent *outside; /* generators, entry frames on the C stack */
+    const struct extent *outside;     /* generators, entry frames on the C stack */
     uint32_t outside_count;
     const uint64_t *generators; /* frames that were generators' in the last stacks, by address */
     uint32_t generator_count;

@@ -48,10 +48,10 @@ struct thread_plan {
     uint64_t generators[PLAN_OUTSIDE_MAX];
     uint32_t outside_count;
     struct chain_plan chain; /* to 3.10 */
-    bool again;             /* the last chunk is read a second time, after the outside frames */
-    uint32_t outside_spans; /* fewer than outside_count where neighbours are read as one */
-    uint32_t idle;          /* pictures in a row in which the last chunks were not in use */
-    bool changed;           /* spans differ from those of the picture that was planned last */
+    bool again;              /* the last chunk is read a second time, after the outside frames */
+    uint32_t outside_spans;  /* fewer than outside_count where neighbours are read as one */
+    uint32_t idle;           /* pictures in a row in which the last chunks were not in use */
+    bool changed;            /* spans differ from those of the picture that was planned last */
 };
 
 void thread_plan_init(struct thread_plan *plan, struct raddr state);
