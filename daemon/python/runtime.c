@@ -185,6 +185,13 @@ static enum status not_a_python(const struct process *process,
             "process %d runs %s (%s), which cannot be sampled: CPython 3.8 to 3.15 can",
             process->pid, candidates->stranger, path);
     }
+    if (candidates->cut) {
+        return error_set(
+            error, STATUS_ABSENT,
+            "process %d has mapped so many objects, or such large ones, that no CPython "
+            "was found among them in time",
+            process->pid);
+    }
     char program[RUNTIME_IMAGE_MAX];
     if (process_executable(process, program, sizeof program) != STATUS_OK) {
         (void)snprintf(program, sizeof program, "its program");

@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/python/runtime_scan.h"
@@ -10,6 +11,10 @@
 /* The smallest interpreter (3.8, i386, without its library) has more than twice as much. */
 #define LARGE_BYTES (UINT64_C(1) << 20)
 
+/* The longest search. A real process takes some milliseconds; one that has mapped thousands of
+ * objects with absurd symbol tables, to keep us busy, is left alone after that. */
+enum { PATIENCE_MS = 800 };
+
 /* Which objects a round looks at. */
 enum round { ROUND_NAMED, ROUND_OTHERS };
 
@@ -17,6 +22,7 @@ struct search {
     const struct process *process;
     const struct mappings *mappings;
     struct runtime_candidates *out;
+    struct timespec begun;
     char program[PATH_MAX]; /* path of the program, empty if unknown */
 };
 
@@ -144,6 +150,14 @@ static enum status data_look(struct search *search, const struct mapped_object *
 typedef enum status look_function(struct search *search, const struct mapped_object *object,
                                   const struct elf_image *image);
 
+static bool is_too_long(const struct search *search) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (now.tv_sec - search->begun.tv_sec) * 1000 +
+               (now.tv_nsec - search->begun.tv_nsec) / 1000000 >
+           PATIENCE_MS;
+}
+
 /* Looks at each object of a round in one way. */
 static enum status round_run(struct search *search, enum round round, look_function *look) {
     size_t position = 0;
@@ -152,6 +166,10 @@ static enum status round_run(struct search *search, enum round round, look_funct
         struct elf_image image;
         if (!belongs(search, &object, round)) {
             continue;
+        }
+        if (is_too_long(search)) {
+            search->out->cut = true;
+            break;
         }
         enum status status = elf_image_read(search->process, &object, &image);
         if (status == STATUS_OK) {
@@ -176,6 +194,8 @@ enum status runtime_candidates_find(const struct process *process, const struct 
     struct search search = {.process = process, .mappings = mappings, .out = out};
     out->count = 0;
     out->stranger = NULL;
+    out->cut = false;
+    (void)clock_gettime(CLOCK_MONOTONIC, &search.begun);
     program_read(&search);
     enum status status = STATUS_OK;
     for (size_t i = 0; i < sizeof steps / sizeof *steps && status == STATUS_OK; ++i) {

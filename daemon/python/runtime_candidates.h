@@ -3,6 +3,7 @@
 #ifndef ECHION_DAEMON_PYTHON_RUNTIME_CANDIDATES_H
 #define ECHION_DAEMON_PYTHON_RUNTIME_CANDIDATES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/raddr.h"
@@ -28,6 +29,7 @@ struct runtime_candidates {
     struct runtime_candidate items[RUNTIME_CANDIDATES_MAX];
     const char *stranger; /* another Python was found instead: what it is, in words; else NULL */
     struct mapped_object stranger_object;
+    bool cut; /* not all objects were looked at: there are absurdly many or large ones */
 };
 
 /* Looks first at the program and at objects with "python" in their name, then at all that are large

@@ -12,7 +12,7 @@ enum {
     SECTIONS_MAX = 1024, /* of a linked object; compilers and linkers make about 40 */
     NAMES_MAX = 1 << 16, /* bytes of the section names */
     PIECE = 1 << 17,     /* bytes of a table read at once */
-    TABLE_MAX = 1 << 28, /* bytes of a symbol or string table */
+    TABLE_MAX = 1 << 26, /* bytes of a symbol or string table */
     SAME_NAMES_MAX = 64, /* places at which one name may end in a string table */
 };
 

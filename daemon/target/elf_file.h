@@ -36,7 +36,7 @@ STATUS_CHECKED enum status elf_file_section(const struct elf_file *file, const c
                                             struct raddr *address, uint64_t *size);
 
 /* Where a symbol is that the object defines, by the table that `strip` removes (.symtab); a local
- * one too. ABSENT, CORRUPT, UNSUPPORTED (more than 256 MiB of symbols), NOMEM, SYS. */
+ * one too. ABSENT, CORRUPT, UNSUPPORTED (more than 64 MiB of symbols), NOMEM, SYS. */
 STATUS_CHECKED enum status elf_file_symbol(const struct elf_file *file, const char *name,
                                            struct raddr *out);
 

@@ -261,6 +261,14 @@ const struct mapping *mappings_find(const struct mappings *mappings, struct radd
     return NULL;
 }
 
+/* Whether another copy of the object begins here. A tiny object's data also begin in the file's
+ * first page, but are not protected as that is (a part of them may have been made read-only). */
+static bool begins_anew(const struct mapped_object *object, const struct mapping *item) {
+    const struct mapping *first = object->first;
+    return item->offset == 0 && item->readable == first->readable &&
+           item->writable == first->writable && item->executable == first->executable;
+}
+
 bool mappings_next_object(const struct mappings *mappings, size_t *position,
                           struct mapped_object *out) {
     size_t at = *position;
@@ -278,8 +286,7 @@ bool mappings_next_object(const struct mappings *mappings, size_t *position,
         if (item->inode == 0) {
             continue; /* .bss, or a stretch whose protection the loader changed, or the end */
         }
-        /* A tiny program's data also begin in the file's first page, but are writable. */
-        if (!mapped_object_owns(&object, item) || (item->offset == 0 && !item->writable)) {
+        if (!mapped_object_owns(&object, item) || begins_anew(&object, item)) {
             break;
         }
         object.last = item;

@@ -172,3 +172,23 @@ Test(mappings, a_file_mapped_twice_is_two_objects) {
     mappings_deinit(&mappings);
     process_close(&process);
 }
+
+Test(mappings, data_in_the_first_page_of_the_file) {
+    char *place = mmap(NULL, 3 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int fd = open(child_path("tiny"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    cr_assert_eq(ftruncate(fd, (off_t)PAGE), 0);
+    const int protections[] = {PROT_READ | PROT_EXEC, PROT_READ, PROT_READ | PROT_WRITE};
+    for (size_t i = 0; i < 3; ++i) {
+        cr_assert_neq(mmap(place + i * PAGE, PAGE, protections[i], MAP_PRIVATE | MAP_FIXED, fd, 0),
+                      MAP_FAILED);
+    }
+    struct process process = self();
+    struct mappings mappings = read_of(&process);
+    size_t position = (size_t)(find(&mappings, place) - mappings.items);
+    struct mapped_object object;
+    cr_assert(mappings_next_object(&mappings, &position, &object));
+    cr_assert_eq(object.first->start.v, (uintptr_t)place);
+    cr_assert_eq(object.last->end.v, (uintptr_t)(place + 3 * PAGE));
+    mappings_deinit(&mappings);
+    process_close(&process);
+}
