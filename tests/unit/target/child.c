@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -72,13 +73,32 @@ struct process child_open(const struct child *child) {
     return process;
 }
 
+static char folder[64];
+static pid_t folder_owner;
+
+static int entry_remove(const char *path, const struct stat *stat, int type, struct FTW *at) {
+    (void)stat;
+    (void)type;
+    (void)at;
+    (void)remove(path);
+    return 0;
+}
+
+/* At the end of the test's process; not of its children. */
+static void folder_remove(void) {
+    if (getpid() == folder_owner) {
+        (void)nftw(folder, entry_remove, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+    }
+}
+
 const char *child_path(const char *name) {
-    static char folder[64];
     static char path[PATH_MAX];
     if (folder[0] == '\0') {
         (void)snprintf(folder, sizeof folder, "/tmp/echion-test-XXXXXX");
         cr_assert_not_null(mkdtemp(folder));
         (void)chmod(folder, 0755);
+        folder_owner = getpid();
+        cr_assert_eq(atexit(folder_remove), 0);
     }
     (void)snprintf(path, sizeof path, "%s/%s", folder, name);
     return path;

@@ -24,8 +24,8 @@ void child_end(struct child *child);
 /* Opens it, or fails the test. */
 struct process child_open(const struct child *child);
 
-/* A path in a fresh folder of the test's, which nobody removes but the system (under /tmp). The
- * text is valid until the next call. Everybody may search the folder. */
+/* A path in a fresh folder, which everybody may search and which goes with the test. The text is
+ * valid until the next call. */
 const char *child_path(const char *name);
 
 /* Copies a file, as `mode` says. */

@@ -227,6 +227,7 @@ Test(mapped_file, in_another_mount_namespace) {
     look_at(child.pid);
     cr_assert_eq(open_it(&way), STATUS_OK);
     cr_assert_eq(way, MAPPED_FILE_PATH);
+    (void)umount2(child_path("."), MNT_DETACH);
     child_end(&child);
 }
 
