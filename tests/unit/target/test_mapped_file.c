@@ -25,13 +25,16 @@ static void take_root(void) {
     }
 }
 
-/* Takes the capabilities for map_files away, as most callers lack them. */
-static void without_map_files(void) {
+/* Takes the capabilities for map_files away, as most callers lack them, or back. */
+static void allow_map_files(bool allowed) {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct sets[2];
+    const uint32_t bits[] = {1U << CAP_SYS_ADMIN, 1U << (CAP_CHECKPOINT_RESTORE - 32)};
     cr_assert_eq(syscall(SYS_capget, &header, sets), 0);
-    sets[0].effective &= ~(1U << CAP_SYS_ADMIN);
-    sets[1].effective &= ~(1U << (CAP_CHECKPOINT_RESTORE - 32));
+    for (unsigned i = 0; i < 2; ++i) {
+        sets[i].effective &= ~bits[i];
+        sets[i].effective |= allowed ? sets[i].permitted & bits[i] : 0;
+    }
     cr_assert_eq(syscall(SYS_capset, &header, sets), 0);
 }
 
@@ -85,7 +88,7 @@ Test(mapped_file, by_map_files) {
 
 Test(mapped_file, by_path) {
     load();
-    without_map_files();
+    allow_map_files(false);
     enum mapped_file_way way;
     cr_assert_eq(open_it(&way), STATUS_OK);
     cr_assert_eq(way, MAPPED_FILE_PATH);
@@ -93,7 +96,7 @@ Test(mapped_file, by_path) {
 
 Test(mapped_file, a_replaced_file_is_not_used) {
     load();
-    without_map_files();
+    allow_map_files(false);
     enum mapped_file_way way;
     (void)unlink(crafted.path);
     cr_assert_eq(open_it(&way), STATUS_ABSENT);
@@ -112,7 +115,7 @@ Test(mapped_file, a_replaced_file_is_not_used) {
 
 Test(mapped_file, what_is_no_regular_file, .timeout = 10) {
     load();
-    without_map_files();
+    allow_map_files(false);
     enum mapped_file_way way;
     (void)unlink(crafted.path);
     cr_assert_eq(mkfifo(crafted.path, 0666), 0);
@@ -185,7 +188,7 @@ Test(mapped_file, in_a_chroot) {
     (void)snprintf(root, sizeof root, "%s", child_path("."));
     struct child child = child_fork(child_map_and_chroot, root);
     look_at_child(&child);
-    without_map_files();
+    allow_map_files(false);
     enum mapped_file_way way;
     cr_assert_eq(open_it(&way), STATUS_OK);
     cr_assert_eq(way, MAPPED_FILE_PATH);
@@ -223,10 +226,11 @@ Test(mapped_file, in_another_mount_namespace) {
     enum mapped_file_way way;
     cr_assert_eq(open_it(&way), STATUS_OK);
     cr_assert_eq(way, MAPPED_FILE_MAP_FILES);
-    without_map_files();
+    allow_map_files(false);
     look_at(child.pid);
     cr_assert_eq(open_it(&way), STATUS_OK);
     cr_assert_eq(way, MAPPED_FILE_PATH);
+    allow_map_files(true);
     (void)umount2(child_path("."), MNT_DETACH);
     child_end(&child);
 }
@@ -242,7 +246,7 @@ Test(mapped_file, what_the_owner_may_not_read_is_denied) {
     cr_assert_eq(open_it(&way), STATUS_DENIED);
     cr_assert_eq(chmod(crafted.path, 0711), 0); /* may be executed only */
     cr_assert_eq(open_it(&way), STATUS_DENIED);
-    without_map_files();
+    allow_map_files(false);
     cr_assert_eq(open_it(&way), STATUS_DENIED);
     cr_assert_eq(chmod(crafted.path, 0644), 0);
     cr_assert_eq(open_it(&way), STATUS_OK);
@@ -258,7 +262,7 @@ Test(mapped_file, a_deleted_program) {
     const char *arguments[] = {path, "1000", NULL};
     struct child child = child_exec(arguments);
     (void)unlink(path);
-    without_map_files();
+    allow_map_files(false);
     struct process process = child_open(&child);
     struct mappings mappings = MAPPINGS_NONE;
     struct error error = {.text = ""};
