@@ -49,7 +49,9 @@ static void watch(struct attach *attach, const struct signals *signals) {
         if (attach->shows_progress && now_ns >= attach->progress_due_ns) {
             struct sampler_counts counts;
             session_counts(attach->session, &counts);
-            summary_show_progress(&counts);
+            if (counts.start_ns != 0) {
+                summary_show_progress(&counts);
+            }
             attach->progress_due_ns = now_ns + PROGRESS_NS;
         }
         struct pollfd fds[] = {

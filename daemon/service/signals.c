@@ -17,6 +17,14 @@ static void set_disposition(int number, void (*handler)(int)) {
     (void)sigaction(number, &action, NULL);
 }
 
+/* Adds a signal, unless we were started with it ignored: blocked, it would arrive all the same. */
+static void take(sigset_t *taken, int number) {
+    struct sigaction action;
+    if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_IGN) {
+        (void)sigaddset(taken, number);
+    }
+}
+
 enum status signals_init(struct signals *signals, bool launching, struct error *error) {
     signals->fd = -1;
     for (const int *number = launching ? launch_ignored : attach_ignored; *number != 0; number++) {
@@ -28,7 +36,7 @@ enum status signals_init(struct signals *signals, bool launching, struct error *
     sigset_t taken;
     (void)sigemptyset(&taken);
     for (const int *number = launching ? launch_taken : attach_taken; *number != 0; number++) {
-        (void)sigaddset(&taken, *number);
+        take(&taken, *number);
     }
     int failed = pthread_sigmask(SIG_BLOCK, &taken, NULL);
     signals->fd = failed == 0 ? signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK) : -1;

@@ -129,7 +129,7 @@ class Interrupts(Terminal):
     def test_attached_ctrl_c_ends_the_profile(self):
         target = self.busy()
         self.start_on_terminal(ECHION, "-p", target.pid, "-o", "x")
-        self.expect_seen("samples of")
+        self.expect_seen("samples of 2 threads")
         self.type("\x03")
         self.expect_seen("-> x")
         self.expect_status(0)
@@ -162,15 +162,21 @@ class JobControl(Terminal):
         self.start_on_terminal("bash", "--norc", "--noprofile", "-i")
         self.expect_seen("$ ")
 
+    def expect_in_front(self):
+        """Waits until a job has the terminal, in the mode that it had: what is typed goes to it."""
+        wait_for(lambda: os.tcgetpgrp(self.master) != self.pid and
+                 termios.tcgetattr(self.master)[3] & termios.ICANON, "a job in front")
+
     def test_ctrl_z_and_fg(self):
         self.start_shell()
-        self.type(f"{ECHION} -qo x cat; echo status=$?\n")
+        self.type(f"{ECHION} -qo x sh -c 'echo re\"\"ady; exec cat'\n")
+        self.expect_seen("ready")
         self.type("hello\n")
         self.expect_seen("hello\r\nhello")
         self.type("\x1a")
         self.expect_seen("Stopped")
         self.type("jobs; fg\n")
-        self.expect_seen("cat")
+        self.expect_in_front()
         self.type("again\n")
         self.expect_seen("again\r\nagain")
         self.type("\x04")
@@ -187,6 +193,7 @@ class JobControl(Terminal):
         )
         self.type(f'{ECHION} -qo x {PYTHON} -c "{code}"; echo status=$?\n')
         self.expect_seen("goes")
+        self.expect_in_front()
         self.type("\x1a")
         self.type("type\n")
         self.expect_seen("type-ed")
@@ -207,7 +214,7 @@ class JobControl(Terminal):
         wait_for(stopped, "stopped job")
         self.seen = ""
         self.type("fg\n")
-        self.expect_seen("cat")
+        self.expect_in_front()
         self.type("words\n")
         self.expect_seen("words\r\nwords")
         self.type("\x04")
