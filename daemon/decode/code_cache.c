@@ -7,6 +7,7 @@ enum {
     ENTRIES_MAX = 1 << 18, /* more code objects than any program runs within one epoch's reach */
     IDLE_EPOCHS = 8,       /* entries unused for so long may leave */
     BYTES_BUDGET = 6 << 20,
+    BYTES_MAX = 96 << 20, /* what one epoch may bring in on top, from a target that means no good */
 };
 
 /* How long an entry is believed without being looked at again: an eighth of its age, so that a
@@ -147,6 +148,10 @@ static enum status code_cache_rebuild(struct code_cache *cache, uint64_t keep_si
 enum status code_cache_put(struct code_cache *cache, uint64_t address, struct code *code,
                            uint64_t now_ns) {
     struct code_entry *entry = slot_of(cache, address);
+    if (cache->bytes + code_bytes(code) > BYTES_MAX) {
+        code_destroy(code);
+        return STATUS_NOMEM;
+    }
     if (entry->address == 0) {
         if (cache->used >= ENTRIES_MAX ||
             (cache->used * 2 > cache->mask && code_cache_rebuild(cache, 0) != STATUS_OK)) {

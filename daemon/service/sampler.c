@@ -23,6 +23,7 @@ enum {
     SCAN_NS = 1000 * 1000,            /* the thread lists are checked that often at most */
     LABELS_NS = 500 * 1000 * 1000,    /* and the threads' names read */
     PATIENCE_NS = 1000 * 1000 * 1000, /* structures that make no sense for so long are corrupt */
+    FAILURES_MIN = 4,                 /* and are not called so after fewer attempts */
     STOP_POLL_NS = 10 * 1000 * 1000,
 };
 
@@ -42,7 +43,8 @@ struct sampler {
     bool planned;            /* the picture's spans are those of the threads' plans */
     bool rescan;             /* the lists changed, or a thread state could not be read */
     uint64_t scan_due_ns, labels_due_ns;
-    uint64_t sane_ns; /* when the structures last made sense */
+    uint64_t sane_ns;  /* when the structures last made sense */
+    uint32_t failures; /* ticks in a row that failed since */
 
     atomic_bool stop;
     _Atomic uint64_t read_since;
@@ -335,11 +337,18 @@ static uint64_t ticks_account(struct sampler *sampler, uint64_t due_ns, uint64_t
 static enum status failure_judge(struct sampler *sampler, enum status status, uint64_t now_ns,
                                  struct error *error) {
     int pid = sampler->process->pid;
-    count_add(&sampler->errors, status == STATUS_OK ? 0 : 1);
+    bool moved_on = status == STATUS_OK || status == STATUS_TORN || status == STATUS_GONE;
+    count_add(&sampler->errors, moved_on ? 0 : 1);
+    sampler->failures = status == STATUS_OK ? 0 : sampler->failures + 1;
     sampler->rescan = sampler->rescan || status != STATUS_OK;
+    bool alive = status != STATUS_GONE || process_alive(sampler->process);
     switch (status) {
     case STATUS_GONE:
-        return error_set(error, STATUS_GONE, "process %d has ended", pid);
+        /* While a process starts another program the kernel says so, too, of a living one. */
+        if (!alive) {
+            return error_set(error, STATUS_GONE, "process %d has ended", pid);
+        }
+        break;
     case STATUS_DENIED:
         return error_set(error, STATUS_DENIED,
                          "the memory of process %d may not be read any more: it has probably "
@@ -353,7 +362,7 @@ static enum status failure_judge(struct sampler *sampler, enum status status, ui
     if (status != STATUS_OK && !process_same_program(sampler->process)) {
         return error_set(error, STATUS_GONE, "process %d runs another program now", pid);
     }
-    if (now_ns - sampler->sane_ns > PATIENCE_NS) {
+    if (sampler->failures >= FAILURES_MIN && now_ns - sampler->sane_ns > PATIENCE_NS) {
         return error_set(error, STATUS_CORRUPT,
                          "the interpreter's thread lists in process %d make no sense", pid);
     }
@@ -374,10 +383,10 @@ enum status sampler_run(struct sampler *sampler, struct error *error) {
         due_ns = ticks_account(sampler, due_ns, now_ns);
         atomic_store_explicit(&sampler->read_since, now_ns, memory_order_relaxed);
         status = housekeep(sampler, now_ns);
-        if (!emitter_ready(&sampler->emitter, now_ns)) {
+        if (!emitter_ready(&sampler->emitter, now_ns) || status != STATUS_OK) {
             count_add(&sampler->missed, sampler->threads.count);
             count_add(&sampler->due, sampler->threads.count);
-        } else if (status == STATUS_OK) {
+        } else {
             status = tick(sampler, now_ns);
             if (status == STATUS_OK) {
                 if (atomic_load_explicit(&sampler->start_ns, memory_order_relaxed) == 0) {

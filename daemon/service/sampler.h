@@ -1,7 +1,8 @@
 /* sampler: samples one Python process at a steady interval and fills batches with what it sees.
  *
- * Owned by a session; created, run and destroyed on the session's sampling thread. Only the functions
- * marked "any thread" may be called from elsewhere while it runs. sampler_run is the hot loop. */
+ * Owned by a session; created, run and destroyed on the session's sampling thread. Only the
+ * functions marked "any thread" may be called from elsewhere while it runs. sampler_run is the hot
+ * loop. */
 #ifndef ECHION_DAEMON_SERVICE_SAMPLER_H
 #define ECHION_DAEMON_SERVICE_SAMPLER_H
 
@@ -17,28 +18,29 @@ struct sampler;
 
 struct sampler_options {
     uint64_t interval_ns; /* 0: as fast as it can */
-    bool cpu;             /* the metric is the thread's own CPU time, and only threads that used some count */
+    bool cpu; /* the metric is the thread's own CPU time, and only threads that used some count */
 };
 
 /* due = ticks x live threads = kept + torn + missed. */
 struct sampler_counts {
-    uint64_t ticks;  /* ticks of the interval, those that were missed included */
+    uint64_t ticks; /* ticks of the interval, those that were missed included */
     uint64_t due;
-    uint64_t kept;   /* written whole, from a read of their own tick */
-    uint64_t torn;   /* no consistent read after the retries, or accepted on a mismatch */
-    uint64_t missed; /* ticks never read */
-    uint64_t late;   /* begun more than half an interval late */
-    uint64_t errors; /* reads that failed, for another reason than that the target moved on */
-    uint64_t retries;     /* pictures taken again within a tick */
-    uint64_t threads;     /* thread states seen */
-    uint64_t start_ns;    /* CLOCK_MONOTONIC of the first sample, 0 while there is none */
-    uint64_t end_ns;      /* of the last one */
+    uint64_t kept;     /* written whole, from a read of their own tick */
+    uint64_t torn;     /* no consistent read after the retries, or accepted on a mismatch */
+    uint64_t missed;   /* ticks never read */
+    uint64_t late;     /* begun more than half an interval late */
+    uint64_t errors;   /* reads that failed, for another reason than that the target moved on */
+    uint64_t retries;  /* pictures taken again within a tick */
+    uint64_t threads;  /* thread states seen */
+    uint64_t start_ns; /* CLOCK_MONOTONIC of the first sample, 0 while there is none */
+    uint64_t end_ns;   /* of the last one */
     uint64_t cpu_native_us; /* with `cpu`: CPU time of threads without a PyThreadState */
     uint64_t cpu_unseen_us; /* with `cpu`: CPU time of threads that were never seen */
 };
 
 /* The process and the runtime stay the caller's and must outlive the sampler. */
-STATUS_CHECKED enum status sampler_create(const struct process *process, const struct runtime *runtime,
+STATUS_CHECKED enum status sampler_create(const struct process *process,
+                                          const struct runtime *runtime,
                                           const struct sampler_options *options,
                                           struct handover *handover, struct sampler **out,
                                           struct error *error);
@@ -49,8 +51,8 @@ void sampler_destroy(struct sampler *sampler);
  * sense for a second on end (STATUS_CORRUPT). The last batch is handed over in every case. */
 STATUS_CHECKED enum status sampler_run(struct sampler *sampler, struct error *error);
 
-/* Asks sampler_run to return; it does within an interval or 10 ms, unless a read blocks. Any thread;
- * async-signal-safe. */
+/* Asks sampler_run to return; it does within an interval or 10 ms, unless a read blocks. Any
+ * thread; async-signal-safe. */
 void sampler_stop(struct sampler *sampler);
 
 /* A copy of the counts so far. Any thread; each figure is right, though not all of one instant. */

@@ -165,7 +165,9 @@ enum status thread_sampler_stack(struct thread_sampler *sampler, struct thread_r
     unsigned pictures = 1;
     unsigned relearned = 0;
     enum status status =
-        thread_plan_image(&record->plan, layout, picture, record->first_span, &image);
+        record->first_span == PICTURE_FULL
+            ? picture_again(sampler, record, &image)
+            : thread_plan_image(&record->plan, layout, picture, record->first_span, &image);
     for (unsigned lessons = 0; pictures <= PICTURES_MAX && lessons < LESSONS_MAX; lessons++) {
         if (status == STATUS_TORN && relearned < RELEARNED_MAX) {
             status = picture_learned(sampler, record, &image);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/guard.h"
+#include "daemon/decode/chain_memory.h"
 
 enum {
     STACK_DEPTH_FIRST = 128,
@@ -27,6 +28,7 @@ static void record_destroy(struct thread_table *table, struct thread_record *rec
     table->release(table->owner, record);
     thread_plan_deinit(&record->plan);
     free(record->label);
+    chain_memory_destroy(record->stack.chain);
     free(record->stack.frames);
     free(record->nodes);
     free(record);
@@ -271,6 +273,10 @@ enum status thread_table_check(const struct thread_table *table, const struct me
             bytes += w;
         }
         bool last = i + 1 == table->count || record_is_first(table, i + 1);
+        if (record->first_span == PICTURE_FULL) {
+            *changed = true; /* not part of the picture: look */
+            break;
+        }
         const struct span *span = &picture->spans[record->first_span];
         uint64_t next = last ? 0 : table->records[i + 1]->state;
         *changed = *changed || span->got < layout->thread.size ||
