@@ -190,7 +190,7 @@ void code_cache_epoch(struct code_cache *cache, uint64_t current, uint64_t writt
         /* What the last epochs did not use leaves; when that is not enough, all but the last one's.
          */
         uint64_t idle = current > IDLE_EPOCHS ? current - IDLE_EPOCHS : 0;
-        (void)code_cache_rebuild(cache, cache->bytes > 2 * BYTES_BUDGET ? current - 1 : idle);
+        (void)code_cache_rebuild(cache, cache->bytes / 2 > BYTES_BUDGET ? current - 1 : idle);
     }
 }
 

@@ -141,7 +141,7 @@ static bool locate_pep657(struct cursor table, int32_t first_line, uint32_t offs
         while (entry_continues(&table)) {
             (void)cursor_u8(&table);
         }
-        end += 2 * ((first & 7U) + 1);
+        end += (size_t)2 * ((first & 7U) + 1);
         if (end > offset) {
             if (kind == KIND_NONE) {
                 break;

@@ -132,8 +132,8 @@ enum status py_dict_entries(struct py_reader *reader, const struct py_dict *dict
         return py_reader_torn(reader);
     }
     for (uint32_t i = 0; i < count; i++) {
-        const uint8_t *entry = entries + i * dict->entry_size + dict->key_at;
-        const uint8_t *value = split ? values + i * layout->word_size : entry + layout->word_size;
+        const uint8_t *entry = entries + (size_t)i * dict->entry_size + dict->key_at;
+        const uint8_t *value = split ? values + (size_t)i * layout->word_size : entry + layout->word_size;
         out[i] = (struct py_dict_entry){.key = py_reader_address(reader, entry),
                                         .value = py_reader_address(reader, value)};
     }
@@ -246,7 +246,7 @@ enum status py_dict_find(struct py_reader *reader, struct py_types *types,
         found[n] = PY_DICT_ABSENT;
         search.shortest = min_u32(search.shortest, (uint32_t)strlen(names[n].text));
     }
-    struct py_dict_entry entries[PY_DICT_CHUNK];
+    struct py_dict_entry entries[PY_DICT_CHUNK] = {0};
     for (uint32_t first = 0; first < dict->count && search.missing > 0; first += PY_DICT_CHUNK) {
         uint32_t chunk = min_u32(PY_DICT_CHUNK, dict->count - first);
         enum status status = py_dict_entries(reader, dict, first, chunk, entries);
@@ -268,7 +268,7 @@ enum status py_dict_find(struct py_reader *reader, struct py_types *types,
 enum status py_dict_lookup(struct py_reader *reader, struct py_types *types,
                            const struct py_dict *dict, const char *name, uint32_t *hint,
                            struct raddr *value) {
-    struct py_dict_entry entry;
+    struct py_dict_entry entry = {0};
     uint32_t index = *hint;
     if (index >= dict->count || py_dict_entries(reader, dict, index, 1, &entry) != STATUS_OK ||
         !key_is(reader, types, entry.key, name)) {

@@ -289,7 +289,7 @@ static enum status read_active(struct thread_names *names, const struct py_dict 
  * thread that was read is right by itself, only others may be missing. */
 static enum status read_names(struct thread_names *names, struct raddr interpreter, bool lenient) {
     struct py_dict active, after;
-    struct raddr address;
+    struct raddr address = RADDR_NULL;
     enum status status = find_active(names, interpreter, &address);
     if (status == STATUS_OK) {
         status = py_dict_open(names->reader, &names->types, address, &active);

@@ -19,7 +19,7 @@
 enum { EXIT_USAGE = 64, SPANS_MAX = 1024, SPAN_BYTES_MAX = 1 << 20, REGIONS_MAX = 64 };
 enum { CALLS_PER_LOOK = 32 }; /* at the clock */
 
-static const double WINDOW_SECONDS = 0.5;
+static const double window_seconds = 0.5;
 
 struct shape {
     size_t sizes[SPANS_MAX];
@@ -124,7 +124,8 @@ static int measure(const struct options *options) {
     double end = now() + options->seconds;
     double window = now();
     unsigned long calls = 0;
-    for (double time = window; time < end; time = now()) {
+    double time = window;
+    while (time < end) {
         for (int i = 0; i < CALLS_PER_LOOK; ++i) {
             if (process_vm_readv((pid_t)options->pid, &local, 1, remote, options->shape.count, 0) !=
                 (ssize_t)options->shape.bytes) {
@@ -133,11 +134,12 @@ static int measure(const struct options *options) {
             }
         }
         calls += CALLS_PER_LOOK;
-        if (time - window >= WINDOW_SECONDS) {
+        if (time - window >= window_seconds) {
             (void)printf("%.1f\n", (double)calls / (time - window));
             window = time;
             calls = 0;
         }
+        time = now();
     }
     return EXIT_SUCCESS;
 }
@@ -172,7 +174,7 @@ static bool options_parse(int argc, char **argv, struct options *options) {
         }
     }
     return good && optind == argc && options->pid > 0 && options->shape.count > 0 &&
-           options->seconds >= WINDOW_SECONDS;
+           options->seconds >= window_seconds;
 }
 
 int main(int argc, char **argv) {
