@@ -133,7 +133,8 @@ enum status py_dict_entries(struct py_reader *reader, const struct py_dict *dict
     }
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *entry = entries + (size_t)i * dict->entry_size + dict->key_at;
-        const uint8_t *value = split ? values + (size_t)i * layout->word_size : entry + layout->word_size;
+        const uint8_t *value =
+            split ? values + (size_t)i * layout->word_size : entry + layout->word_size;
         out[i] = (struct py_dict_entry){.key = py_reader_address(reader, entry),
                                         .value = py_reader_address(reader, value)};
     }
