@@ -145,7 +145,8 @@ int launch_run(const struct options *options) {
     } else {
         exit_status = run_command(&launch, output);
     }
-    launch.stuck |= !scout_destroy(launch.scout);
+    /* A session that hangs may do so in the scout. */
+    launch.stuck = launch.stuck || !scout_destroy(launch.scout);
     command_deinit(&launch.command);
     signals_deinit(&launch.signals);
     if (launch.stuck) {

@@ -22,10 +22,12 @@
 #define QUIET_PACE_NS (4 * CLOCK_NS_PER_MS)
 #define FOUND_PACE_NS (50 * CLOCK_NS_PER_MS)
 #define LOOK_AGAIN_NS CLOCK_NS_PER_S /* a grown-up program that seems unchanged */
-#define END_PATIENCE_NS CLOCK_NS_PER_S
-#define TIMER_SLACK_NS 1000UL /* the default, 50 us, would be a tenth of a pace */
+#define TIMER_SLACK_NS 1000UL        /* the default, 50 us, would be a tenth of a pace */
 
-enum { COST_SHARE = 20 }; /* looks at one grown-up program take a 20th of the time */
+enum {
+    COST_SHARE = 20, /* looks at one grown-up program take a 20th of the time */
+    END_PATIENCE_MS = 1000,
+};
 
 /* What the scout thinks of a process. */
 struct opinion {
@@ -43,8 +45,9 @@ struct opinion {
 
 struct scout {
     pthread_t thread;
-    bool watching; /* the thread runs */
+    bool watching; /* there is the thread */
     int wake;      /* rung to end its sleep */
+    int ended;     /* rung by it at its end */
     atomic_bool stop;
 
     /* Of whoever looks: the sampling thread, then ours. */
@@ -56,6 +59,11 @@ struct scout {
     uint64_t last_round_ns;
     struct error denied; /* the last refusal to look at a process */
 };
+
+static void ring(int fd) {
+    uint64_t one = 1;
+    (void)!write(fd, &one, sizeof one);
+}
 
 static void opinion_forget(struct process_tree_node *node) {
     struct opinion *opinion = node->notes;
@@ -235,6 +243,7 @@ static void *watch(void *argument) {
         struct pollfd wake = {.fd = scout->wake, .events = POLLIN};
         (void)ppoll(&wake, 1, &sleep, NULL);
     }
+    ring(scout->ended);
     return NULL;
 }
 
@@ -249,9 +258,11 @@ enum status scout_create(pid_t root, struct scout **out, struct error *error) {
     }
     scout->last_round_ns = clock_now_ns();
     scout->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    enum status status = scout->wake < 0 ? error_set(error, STATUS_SYS,
-                                                     "cannot make an eventfd: %s", strerror(errno))
-                                         : process_tree_create(root, &scout->tree, error);
+    scout->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    enum status status =
+        scout->wake < 0 || scout->ended < 0
+            ? error_set(error, STATUS_SYS, "cannot make an eventfd: %s", strerror(errno))
+            : process_tree_create(root, &scout->tree, error);
     if (status != STATUS_OK) {
         (void)scout_destroy(scout);
         return status;
@@ -270,19 +281,20 @@ bool scout_destroy(struct scout *scout) {
         return true;
     }
     if (scout->watching) {
-        const struct timespec patience = clock_timespec(clock_now_ns() + END_PATIENCE_NS);
-        uint64_t one = 1;
+        struct pollfd ended = {.fd = scout->ended, .events = POLLIN};
         atomic_store(&scout->stop, true);
-        (void)!write(scout->wake, &one, sizeof one);
-        if (pthread_clockjoin_np(scout->thread, NULL, CLOCK_MONOTONIC, &patience) != 0) {
+        ring(scout->wake);
+        if (poll(&ended, 1, END_PATIENCE_MS) != 1) {
             return false;
         }
+        (void)pthread_join(scout->thread, NULL);
     }
     for (size_t i = 0; scout->tree != NULL && i < process_tree_count(scout->tree); i++) {
         opinion_forget(process_tree_node(scout->tree, i));
     }
     process_tree_destroy(scout->tree);
     guard_fd_close(&scout->wake);
+    guard_fd_close(&scout->ended);
     free(scout);
     return true;
 }

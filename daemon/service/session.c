@@ -384,16 +384,27 @@ bool session_tick(struct session *session) {
     return (sampling || !recorder_is_done(session->recorder)) && !session->unread;
 }
 
+static enum status explain_silence(const struct session *session, struct error *error) {
+    static const char reason[] = "something that serves its pages (userfaultfd, a FUSE or network "
+                                 "file system) hangs";
+    if (session->scout != NULL && !atomic_load(&session->found)) {
+        return error_set(error, STATUS_TORN,
+                         "the memory of one of the command's processes does not answer: %s",
+                         reason);
+    }
+    return error_set(error, STATUS_TORN, "the memory of process %d does not answer: %s",
+                     (int)session->pid, reason);
+}
+
 void session_end(struct session *session, struct session_result *out) {
     *out = (struct session_result){.started = atomic_load(&session->started),
-                                   .output = session->options->output,
+                                   .output = session->output != NULL
+                                                 ? output_file_name(session->output)
+                                                 : session->options->output,
                                    .stuck = session->given_up || session->unread};
     session_counts(session, &out->counts);
     if (session->given_up) {
-        out->status = error_set(&out->error, STATUS_TORN,
-                                "the memory of process %d does not answer: something that serves "
-                                "its pages (userfaultfd, a FUSE or network file system) hangs",
-                                (int)session->pid);
+        out->status = explain_silence(session, &out->error);
     } else if (!session->unread) {
         (void)pthread_join(session->thread, NULL);
         out->status = session->status;
@@ -401,13 +412,10 @@ void session_end(struct session *session, struct session_result *out) {
     }
     if (session->unread) {
         out->writing = error_set(&out->writing_error, STATUS_SYS,
-                                 "the output takes no more data; the profile is cut short");
+                                 "%s takes no more data; the profile is cut short", out->output);
         return;
     }
     out->writing = recorder_join(session->recorder, &out->writing_error);
-    if (session->output != NULL) {
-        out->output = output_file_name(session->output);
-    }
     if (session->given_up && out->writing == STATUS_ABSENT) {
         out->output = session->options->output;
         output_file_destroy(session->output); /* the thread that hangs looks at it no more */
