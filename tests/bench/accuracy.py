@@ -64,7 +64,7 @@ def worst(counter, describe):
 
 
 def bad_note(verdict, run):
-    notes = ["%d samples" % verdict.samples, "target ran %.0f %%" % (100 * run.target_share)]
+    notes = ["%d samples" % verdict.samples, run.target_note()]
     if verdict.impossible.metric:
         notes.append("impossible %.2g %%" % (100 * verdict.share(verdict.impossible)[0]))
         notes.append(worst(verdict.pairs, lambda pair: "most: %s > %s" % pair))

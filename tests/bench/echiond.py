@@ -14,6 +14,8 @@ import workload
 from profile_reader import read_profile
 
 STARTED_SECONDS = 30
+# A target that is without its core makes every sampler look clean, and its own time look odd.
+UNDISTURBED_SHARE = 0.9
 SHAPE = re.compile(r"took spans of ([0-9,]+) bytes")
 
 
@@ -80,6 +82,10 @@ class Run:
         self.target_share = target_share
         shape = SHAPE.search(errors)
         self.shape = shape.group(1) if shape else None
+
+    def target_note(self):
+        disturbed = "" if self.target_share >= UNDISTURBED_SHARE else " (disturbed)"
+        return "target ran %.0f %%%s" % (100 * self.target_share, disturbed)
 
     def count(self, key):
         return int(self.profile.metadata[key])
