@@ -1,0 +1,29 @@
+/* python_child: a real Python that runs a given program, for tests that look at one. Owned by one
+ * test. */
+#ifndef ECHION_TESTS_UNIT_SERVICE_PYTHON_CHILD_H
+#define ECHION_TESTS_UNIT_SERVICE_PYTHON_CHILD_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon/python/runtime.h"
+#include "daemon/target/process.h"
+
+struct python_child {
+    pid_t pid;
+    int commands; /* lines written here are what the program reads from its standard input */
+    int answers;  /* and its standard output */
+    struct process process;
+    struct runtime runtime;
+};
+
+/* Starts the system's Python, which must print a line once it is ready; skips the test where there
+ * is none. */
+void python_child_start(const char *program, struct python_child *out);
+
+/* Sends a line and waits for one. */
+void python_child_tell(const struct python_child *child, const char *line);
+
+void python_child_end(struct python_child *child);
+
+#endif
