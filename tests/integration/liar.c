@@ -219,6 +219,7 @@ static void unserve(uint64_t address) {
     if (ioctl(fd, UFFDIO_REGISTER, &range) != 0) {
         fail("UFFDIO_REGISTER");
     }
+    (void)madvise(page, PAGE, MADV_DONTNEED); /* a read in between has filled it */
 }
 
 static void *vanish(void *argument) {
