@@ -203,7 +203,8 @@ static void frame_place(struct world *world) {
     unsigned code = take(input) % CODES;
     uint32_t unit = take(input);
     uint64_t previous = word_choose(world);
-    int32_t depth = (int8_t)take(input);
+    int32_t depth = take(input);
+    depth -= depth < 128 ? 0 : 256;
     uint8_t owner = take(input);
     uint8_t state = take(input);
     uint64_t instr = code_address(code) + layout->code.bytecode + 2U * unit;

@@ -64,7 +64,7 @@ static void allocation_note(const char *function) {
     }
 }
 
-/* NOLINTBEGIN(bugprone-reserved-identifier): names that the linker asks for */
+/* NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming): as the linker asks */
 #define WRAPPED(result, function, parameters, arguments)                                           \
     result __real_##function parameters;                                                           \
     result __wrap_##function parameters;                                                           \
@@ -147,7 +147,7 @@ enum status __wrap_picture_take(struct picture *picture, uint32_t first,
     }
     return __real_picture_take(picture, first, memory);
 }
-/* NOLINTEND(bugprone-reserved-identifier) */
+/* NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming) */
 
 static pid_t target_start(const char *interpreter) {
     pid_t pid = fork();
