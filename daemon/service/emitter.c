@@ -29,19 +29,21 @@ static void threads_forget(struct thread_table *threads) {
     }
 }
 
-static void emitter_begin(struct emitter *emitter, uint64_t now_ns) {
+/* `written`: batches written as of before the last one was given away. A stack at hand may still
+ * name codes that were replaced while that one was being filled, so they must not be freed yet. */
+static void emitter_begin(struct emitter *emitter, uint64_t written, uint64_t now_ns) {
     emitter->batch = handover_take_empty(emitter->handover);
     if (emitter->batch != NULL) {
         emitter->since_ns = now_ns;
-        code_cache_epoch(emitter->codes, handover_given(emitter->handover),
-                         handover_written(emitter->handover));
+        code_cache_epoch(emitter->codes, handover_given(emitter->handover), written);
         threads_forget(emitter->threads);
     }
 }
 
 void emitter_turn(struct emitter *emitter, uint64_t now_ns) {
+    uint64_t written = handover_written(emitter->handover);
     emitter_finish(emitter);
-    emitter_begin(emitter, now_ns);
+    emitter_begin(emitter, written, now_ns);
 }
 
 void emitter_finish(struct emitter *emitter) {
@@ -53,7 +55,7 @@ void emitter_finish(struct emitter *emitter) {
 
 bool emitter_ready(struct emitter *emitter, uint64_t now_ns) {
     if (emitter->batch == NULL) {
-        emitter_begin(emitter, now_ns);
+        emitter_begin(emitter, handover_written(emitter->handover), now_ns);
     } else if (now_ns - emitter->since_ns >= BATCH_NS) {
         emitter_turn(emitter, now_ns);
     }

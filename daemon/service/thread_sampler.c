@@ -6,6 +6,7 @@
 
 enum {
     PICTURES_MAX = 5,        /* of one thread and tick */
+    CHAIN_PICTURES_MAX = 16, /* the same to 3.10: those of a deep stack take tens of microseconds */
     RELEARNED_MAX = 8,       /* times that its chunks were others than expected */
     LESSONS_MAX = 1 << 16,   /* code objects learned for one stack */
     STACK_DEPTH_MAX = 16384, /* frames; a deeper stack is cut */
@@ -162,13 +163,15 @@ enum status thread_sampler_stack(struct thread_sampler *sampler, struct thread_r
     const struct py_layout *layout = sampler->layout;
     struct stack *stack = &record->stack;
     struct thread_image image;
+    const unsigned most =
+        layout->frame_model == FRAME_MODEL_HEAP_CHAIN ? CHAIN_PICTURES_MAX : PICTURES_MAX;
     unsigned pictures = 1;
     unsigned relearned = 0;
     enum status status =
         record->first_span == PICTURE_FULL
             ? picture_again(sampler, record, &image)
             : thread_plan_image(&record->plan, layout, picture, record->first_span, &image);
-    for (unsigned lessons = 0; pictures <= PICTURES_MAX && lessons < LESSONS_MAX; lessons++) {
+    for (unsigned lessons = 0; pictures <= most && lessons < LESSONS_MAX; lessons++) {
         if (status == STATUS_TORN && relearned < RELEARNED_MAX) {
             status = picture_learned(sampler, record, &image);
             relearned++;
@@ -185,7 +188,7 @@ enum status thread_sampler_stack(struct thread_sampler *sampler, struct thread_r
             }
         }
         struct walk_result result = frame_walk(layout, sampler->codes, sampler->pairs, &image,
-                                               now_ns, pictures < PICTURES_MAX, stack);
+                                               now_ns, pictures < most, stack);
         if (record->node_count > stack->same) {
             record->node_count = stack->same;
         }
