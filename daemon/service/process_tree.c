@@ -11,7 +11,12 @@
 
 #include "common/guard.h"
 
-enum { LIST_MAX = 16 * 1024 }; /* bytes read of one thread's list of children */
+enum {
+    LIST_MAX = 16 * 1024, /* bytes read of one thread's list of children */
+    LIST_PIECE =
+        2048,        /* a shorter piece than this is the last one: the kernel gives a page or so */
+    EXE_ROUNDS = 16, /* a program that keeps its size is compared only once in so many rounds */
+};
 
 struct tracked {
     struct process_tree_node node;
@@ -20,6 +25,7 @@ struct tracked {
     int statm;
     dev_t exe_device;
     ino_t exe_inode;
+    unsigned rounds; /* since the program was last compared */
 };
 
 struct process_tree {
@@ -91,8 +97,15 @@ static bool track_list(struct process_tree *tree, const char *list) {
 static bool track_children_in(struct process_tree *tree, int children) {
     char *list = tree->list;
     size_t length = 0;
-    for (ssize_t got = 1; got > 0 && length < LIST_MAX; length += (size_t)(got > 0 ? got : 0)) {
-        got = pread(children, list + length, LIST_MAX - length, (off_t)length);
+    for (;;) {
+        ssize_t got = pread(children, list + length, LIST_MAX - length, (off_t)length);
+        length += got > 0 ? (size_t)got : 0;
+        if (got < LIST_PIECE || length == LIST_MAX) {
+            break;
+        }
+    }
+    while (length > 0 && list[length - 1] != ' ') { /* each number is followed by one */
+        length--;
     }
     list[length] = '\0';
     return track_list(tree, list);
@@ -140,8 +153,21 @@ static bool track_children(struct process_tree *tree, struct tracked *tracked) {
     return track_children_in(tree, tracked->children);
 }
 
-/* Takes in what the process is now. False when it has ended. */
+/* Takes in what the process is now. False when it has ended. Another program has another size, but
+ * for a rare chance; following the link to it costs more than all the rest. */
 static bool refresh(struct tracked *tracked, bool *changed) {
+    char text[32];
+    ssize_t got = tracked->statm < 0 ? -1 : pread(tracked->statm, text, sizeof text - 1, 0);
+    uint64_t pages = 0;
+    if (got > 0) {
+        text[got] = '\0';
+        pages = strtoull(text, NULL, 10);
+    }
+    if (pages != 0 && pages == tracked->node.pages && ++tracked->rounds < EXE_ROUNDS) {
+        return true;
+    }
+    tracked->node.pages = pages;
+    tracked->rounds = 0;
     struct stat exe;
     if (fstatat(tracked->folder, "exe", &exe, 0) != 0) {
         return is_hidden(errno);
@@ -151,12 +177,6 @@ static bool refresh(struct tracked *tracked, bool *changed) {
         tracked->exe_inode = exe.st_ino;
         tracked->node.execs++;
         *changed = true;
-    }
-    char text[32];
-    ssize_t got = tracked->statm < 0 ? -1 : pread(tracked->statm, text, sizeof text - 1, 0);
-    if (got > 0) {
-        text[got] = '\0';
-        tracked->node.pages = strtoull(text, NULL, 10);
     }
     return true;
 }

@@ -20,6 +20,8 @@
 #define YOUNG_PACE_NS (500 * CLOCK_NS_PER_US)
 #define LIVELY_PACE_NS CLOCK_NS_PER_MS
 #define QUIET_PACE_NS (4 * CLOCK_NS_PER_MS)
+#define IDLE_NS (10 * CLOCK_NS_PER_S) /* nothing new for so long */
+#define IDLE_PACE_NS (8 * CLOCK_NS_PER_MS)
 #define FOUND_PACE_NS (50 * CLOCK_NS_PER_MS)
 #define LOOK_AGAIN_NS CLOCK_NS_PER_S /* a grown-up program that seems unchanged */
 #define TIMER_SLACK_NS 1000UL        /* the default, 50 us, would be a tenth of a pace */
@@ -210,7 +212,10 @@ static uint64_t round_make(struct scout *scout, _Atomic uint64_t *looking_since)
     if (young) {
         return YOUNG_PACE_NS;
     }
-    return begun_ns < scout->lively_until_ns ? LIVELY_PACE_NS : QUIET_PACE_NS;
+    if (begun_ns < scout->lively_until_ns) {
+        return LIVELY_PACE_NS;
+    }
+    return begun_ns < scout->lively_until_ns + IDLE_NS ? QUIET_PACE_NS : IDLE_PACE_NS;
 }
 
 enum status scout_find(struct scout *scout, const struct python_search *search,
