@@ -36,13 +36,13 @@ import sys, threading, os
 def inner():
     return sum(range(200))
 def outer():
+    print("ready", flush=True)
     while True:
         inner()
 def end():
     sys.stdin.read()
     os._exit(7)
 threading.Thread(target=end, daemon=True).start()
-print("ready", flush=True)
 outer()
 """
 
@@ -135,7 +135,7 @@ class TestCase(unittest.TestCase):
 
     def need_root(self):
         if os.geteuid() != 0:
-            self.skipTest("SKIPPED: needs root")
+            self.skipTest("needs root")
 
     def copy_programs(self, folder):
         """Puts both programs where a user without rights can run them; echiond's path there."""
