@@ -1,19 +1,23 @@
-/* liar: a process that has a CPython and lies about it. Says "ready" when it has begun.
+/* liar: makes the memory of a Python lie. Run by test_hostile.py.
  *
- *     liar random LIBPYTHON SEED     _PyRuntime holds random bytes
- *     liar cookie LIBPYTHON SEED     the same, but for the first 64 bytes, which are left as they
- * are liar self LIBPYTHON            every word of _PyRuntime points to a page full of such words
- *     liar scribble LIBPYTHON SEED   a real interpreter at rest, whose thread state, and what can
- * be reached from it, are overwritten here and there, and put right again liar vanish LIBPYTHON a
- * real interpreter at rest; on SIGUSR1 the page that holds its thread state is served by a
- * userfaultfd that nobody answers liar unserved LIBPYTHON        the page that holds _PyRuntime is
- * so from the start liar map FILE                  maps FILE as a library; nothing else
+ * Of another process, whose interpreter is at rest for good, by process_vm_writev:
+ *
+ *     liar random PID RUNTIME SEED         _PyRuntime, and what follows it, become random bytes
+ *     liar cookie PID RUNTIME SEED         the same, but for the first 64 bytes, which stay
+ *     liar self PID RUNTIME WORD           its words, but for the first 64 bytes, all point to the
+ * same one liar scribble PID STATE WORD SEED    its thread state, and what can be reached from it,
+ * is overwritten here and there, and put right again, until liar is killed
+ *
+ * Of itself; these say "ready" when they have begun, and go on until they are killed:
+ *
+ *     liar vanish LIBPYTHON     runs an interpreter that is at rest; on SIGUSR1 the page that holds
+ * its thread state is served by a userfaultfd that nobody answers liar unserved LIBPYTHON   the
+ * page that holds _PyRuntime is so from the start liar map FILE             maps FILE as a library;
+ * nothing else
  */
 #include <dlfcn.h>
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
@@ -28,7 +32,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, DEPTH_MAX = 8, LOOK = 512, HELD_MAX = 32, KEPT_HEAD = 64 };
+enum { PAGE = 4096, DEPTH_MAX = 8, LOOK = 512, HELD_MAX = 32, KEPT_HEAD = 64, RUNTIME = 1 << 18 };
 
 static uint64_t seed = 1;
 
@@ -56,66 +60,50 @@ _Noreturn static void rest(void) {
     }
 }
 
-static void *find(void *library, const char *name) {
-    void *found = dlsym(library, name);
-    if (found == NULL) {
-        (void)fprintf(stderr, "liar: no %s: %s\n", name, dlerror());
-        exit(99);
-    }
-    return found;
-}
+/* Another process. */
 
-/* The runtime's bytes, by the size that its symbol has. */
-static uint64_t *find_runtime(void *library, size_t *words) {
-    void *runtime = find(library, "_PyRuntime");
-    Dl_info info;
-    void *symbol = NULL;
-    if (dladdr1(runtime, &info, &symbol, RTLD_DL_SYMENT) == 0 || symbol == NULL) {
-        fail("dladdr1");
-    }
-    *words = ((const ElfW(Sym) *)symbol)->st_size / sizeof(uint64_t);
-    return runtime;
-}
+struct victim {
+    pid_t pid;
+    size_t word; /* bytes in a pointer: 4 or 8 */
+};
 
-static void lie_random(void *library, size_t kept) {
-    size_t words = 0;
-    uint64_t *runtime = find_runtime(library, &words);
-    for (size_t i = kept / sizeof(uint64_t); i < words; i++) {
-        runtime[i] = next_random() >> (next_random() % 64);
-    }
-    ready();
-    rest();
-}
-
-static void lie_self(void *library) {
-    size_t words = 0;
-    uint64_t *runtime = find_runtime(library, &words);
-    uint64_t *page =
-        mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED) {
-        fail("mmap");
-    }
-    for (size_t i = 0; i < 16 * PAGE / sizeof *page; i++) {
-        page[i] = (uint64_t)(uintptr_t)page;
-    }
-    for (size_t i = KEPT_HEAD / sizeof(uint64_t); i < words; i++) {
-        runtime[i] = (uint64_t)(uintptr_t)page;
-    }
-    ready();
-    rest();
-}
-
-/* Our own memory through the kernel, which answers EFAULT where there is none. */
-static int peek(uint64_t address, void *out, size_t size) {
+static int peek(const struct victim *victim, uint64_t address, void *out, size_t size) {
     struct iovec local = {.iov_base = out, .iov_len = size};
     struct iovec remote = {.iov_base = (void *)(uintptr_t)address, .iov_len = size};
-    return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)size;
+    return process_vm_readv(victim->pid, &local, 1, &remote, 1, 0) == (ssize_t)size;
 }
 
-static int poke(uint64_t address, uint64_t value) {
-    struct iovec local = {.iov_base = &value, .iov_len = sizeof value};
-    struct iovec remote = {.iov_base = (void *)(uintptr_t)address, .iov_len = sizeof value};
-    return process_vm_writev(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)sizeof value;
+static int poke(const struct victim *victim, uint64_t address, const void *bytes, size_t size) {
+    struct iovec local = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
+    struct iovec remote = {.iov_base = (void *)(uintptr_t)address, .iov_len = size};
+    return process_vm_writev(victim->pid, &local, 1, &remote, 1, 0) == (ssize_t)size;
+}
+
+static int peek_word(const struct victim *victim, uint64_t address, uint64_t *out) {
+    *out = 0; /* both are little-endian */
+    return peek(victim, address, out, victim->word);
+}
+
+static int poke_word(const struct victim *victim, uint64_t address, uint64_t value) {
+    return poke(victim, address, &value, victim->word);
+}
+
+/* Overwrites from the runtime on, as far as its memory goes. */
+static void lie_random(const struct victim *victim, uint64_t runtime, uint64_t kept) {
+    for (uint64_t at = kept; at < RUNTIME; at += sizeof(uint64_t)) {
+        uint64_t value = next_random() >> (next_random() % 64);
+        if (!poke(victim, runtime + at, &value, sizeof value)) {
+            return;
+        }
+    }
+}
+
+static void lie_self(const struct victim *victim, uint64_t runtime) {
+    for (uint64_t at = KEPT_HEAD; at < RUNTIME; at += victim->word) {
+        if (!poke_word(victim, runtime + at, runtime + KEPT_HEAD)) {
+            return;
+        }
+    }
 }
 
 static uint64_t lie(uint64_t address, uint64_t truth, uint64_t state) {
@@ -140,64 +128,51 @@ static uint64_t lie(uint64_t address, uint64_t truth, uint64_t state) {
 }
 
 /* A word some pointers away from the thread state. */
-static uint64_t wander(uint64_t state) {
-    uint64_t words[LOOK / sizeof(uint64_t)];
+static uint64_t wander(const struct victim *victim, uint64_t state) {
     uint64_t at = state;
     for (uint64_t depth = next_random() % DEPTH_MAX; depth > 0; depth--) {
-        if (!peek(at, words, sizeof words)) {
-            break;
+        uint64_t next, probe;
+        if (peek_word(victim, at + victim->word * (next_random() % (LOOK / victim->word)), &next) &&
+            next % 4 == 0 && peek_word(victim, next, &probe)) {
+            at = next;
         }
-        uint64_t next = words[next_random() % (sizeof words / sizeof words[0])];
-        uint64_t probe;
-        if (next % 8 != 0 || !peek(next, &probe, sizeof probe)) {
-            continue;
-        }
-        at = next;
     }
-    return at + 8 * (next_random() % (LOOK / sizeof(uint64_t)));
+    return at + victim->word * (next_random() % (LOOK / victim->word));
 }
 
-/* Waits until the interpreter's thread is in pause. */
-static void wait_for_rest(void) {
-    for (;;) {
-        char path[64];
-        int number = -1;
-        (void)snprintf(path, sizeof path, "/proc/self/task/%d/syscall", (int)getpid());
-        FILE *file = fopen(path, "re");
-        int got = file != NULL && fscanf(file, "%d", &number) == 1;
-        if (file != NULL) {
-            (void)fclose(file);
-        }
-        if (got && number == SYS_pause) {
-            ready();
-            return;
-        }
-        (void)usleep(1000);
-    }
-}
-
-static void *scribble(void *argument) {
-    wait_for_rest();
-    uint64_t state = (uint64_t)(uintptr_t)argument;
+_Noreturn static void scribble(const struct victim *victim, uint64_t state) {
     uint64_t addresses[HELD_MAX], truths[HELD_MAX];
     for (;;) {
         size_t held = 0;
         for (uint64_t count = 1 + next_random() % HELD_MAX; held < count;) {
-            uint64_t address = wander(state);
-            if (!peek(address, &truths[held], sizeof truths[held]) ||
-                !poke(address, lie(address, truths[held], state))) {
-                continue;
+            uint64_t probe;
+            if (!peek_word(victim, state, &probe)) {
+                exit(0); /* it has ended */
             }
-            addresses[held++] = address;
+            uint64_t address = wander(victim, state);
+            if (peek_word(victim, address, &truths[held]) &&
+                poke_word(victim, address, lie(address, truths[held], state))) {
+                addresses[held++] = address;
+            }
         }
         (void)usleep((useconds_t)(next_random() % 3000));
         while (held > 0) { /* newest first: a word may have been overwritten twice */
             held--;
-            (void)poke(addresses[held], truths[held]);
+            (void)poke_word(victim, addresses[held], truths[held]);
         }
         (void)usleep((useconds_t)(next_random() % 3000));
     }
-    return NULL;
+}
+
+/* This process. */
+
+static void *find(void *library, const char *name) {
+    void *found = dlsym(library, name);
+    if (found == NULL) {
+        (void)fprintf(stderr, "liar: no %s: %s\n", name, dlerror());
+        exit(99);
+    }
+    return found;
 }
 
 /* Makes reads of a page block for good. */
@@ -222,6 +197,25 @@ static void unserve(uint64_t address) {
     (void)madvise(page, PAGE, MADV_DONTNEED); /* a read in between has filled it */
 }
 
+/* Waits until the interpreter's thread is in pause. */
+static void wait_for_rest(void) {
+    for (;;) {
+        char path[64];
+        int number = -1;
+        (void)snprintf(path, sizeof path, "/proc/self/task/%d/syscall", (int)getpid());
+        FILE *file = fopen(path, "re");
+        int got = file != NULL && fscanf(file, "%d", &number) == 1;
+        if (file != NULL) {
+            (void)fclose(file);
+        }
+        if (got && number == SYS_pause) {
+            ready();
+            return;
+        }
+        (void)usleep(1000);
+    }
+}
+
 static void *vanish(void *argument) {
     sigset_t set;
     int number = 0;
@@ -233,9 +227,7 @@ static void *vanish(void *argument) {
     rest();
 }
 
-/* Starts an interpreter, and another thread that runs `work`; then rests below a few Python frames.
- */
-static void live(void *library, void *(*work)(void *)) {
+static void lie_vanish(void *library) {
     void (*initialize)(int) = (void (*)(int))find(library, "Py_InitializeEx");
     void *(*state)(void) = (void *(*)(void))find(library, "PyThreadState_Get");
     int (*run)(const char *) = (int (*)(const char *))find(library, "PyRun_SimpleString");
@@ -245,18 +237,14 @@ static void live(void *library, void *(*work)(void *)) {
     (void)sigaddset(&set, SIGUSR1);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     initialize(0);
-    if (pthread_create(&thread, NULL, work, state()) != 0) {
+    if (pthread_create(&thread, NULL, vanish, state()) != 0) {
         fail("pthread_create");
     }
     /* The interpreter never runs again: PyDLL keeps the GIL, and pause returns for no signal. */
     (void)run("import ctypes\n"
-              "pause = ctypes.PyDLL(None).pause\n"
-              "def inner(n, *rest, **more):\n"
-              "    return pause() if n == 0 else inner(n - 1, *rest, **more)\n"
-              "class Outer:\n"
-              "    def method(self):\n"
-              "        return [inner(20, 1, 2, a=3) for _ in range(3)]\n"
-              "Outer().method()\n");
+              "def inner():\n"
+              "    ctypes.PyDLL(None).pause()\n"
+              "inner()\n");
     fail("the interpreter went on");
 }
 
@@ -276,37 +264,43 @@ static void map_file(const char *path) {
     rest();
 }
 
-int main(int argc, char **argv) {
-    if (argc < 3) {
-        (void)fprintf(stderr, "usage: liar MODE FILE [SEED]\n");
-        return 98;
-    }
-    const char *mode = argv[1];
-    if (strcmp(mode, "map") == 0) {
-        map_file(argv[2]);
-    }
-    void *library = dlopen(argv[2], RTLD_NOW | RTLD_GLOBAL);
+static void *load(const char *path) {
+    void *library = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
     if (library == NULL) {
         (void)fprintf(stderr, "liar: %s\n", dlerror());
-        return 97;
+        exit(97);
     }
-    seed = argc > 3 ? strtoull(argv[3], NULL, 10) * UINT64_C(0x9E3779B97F4A7C15) + 1 : 1;
-    if (strcmp(mode, "random") == 0) {
-        lie_random(library, 0);
-    } else if (strcmp(mode, "cookie") == 0) {
-        lie_random(library, KEPT_HEAD);
+    return library;
+}
+
+int main(int argc, char **argv) {
+    const char *mode = argc >= 3 ? argv[1] : "";
+    uint64_t numbers[4] = {0};
+    for (int i = 2; i < argc && i < 6; i++) {
+        numbers[i - 2] = strtoull(argv[i], NULL, 0);
+    }
+    struct victim victim = {.pid = (pid_t)numbers[0], .word = sizeof(uint64_t)};
+    if (strcmp(mode, "random") == 0 || strcmp(mode, "cookie") == 0) {
+        seed = numbers[2] * UINT64_C(0x9E3779B97F4A7C15) + 1;
+        lie_random(&victim, numbers[1], strcmp(mode, "random") == 0 ? 0 : KEPT_HEAD);
     } else if (strcmp(mode, "self") == 0) {
-        lie_self(library);
+        victim.word = numbers[2];
+        lie_self(&victim, numbers[1]);
     } else if (strcmp(mode, "scribble") == 0) {
-        live(library, scribble);
+        victim.word = numbers[2];
+        seed = numbers[3] * UINT64_C(0x9E3779B97F4A7C15) + 1;
+        scribble(&victim, numbers[1]);
     } else if (strcmp(mode, "vanish") == 0) {
-        live(library, vanish);
+        lie_vanish(load(argv[2]));
     } else if (strcmp(mode, "unserved") == 0) {
-        size_t words = 0;
-        unserve((uint64_t)(uintptr_t)find_runtime(library, &words));
+        unserve((uint64_t)(uintptr_t)find(load(argv[2]), "_PyRuntime"));
         ready();
         rest();
+    } else if (strcmp(mode, "map") == 0) {
+        map_file(argv[2]);
+    } else {
+        (void)fprintf(stderr, "liar: no mode '%s': see liar.c\n", mode);
+        return 98;
     }
-    (void)fprintf(stderr, "liar: no mode '%s'\n", mode);
-    return 98;
+    return 0;
 }

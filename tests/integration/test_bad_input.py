@@ -138,7 +138,7 @@ class Target(BadInput):
             if flags & 0x00200000:  # PF_KTHREAD
                 self.refuse(65, "is a thread of the kernel", options=["-p", folder.name])
                 return
-        self.skipTest("SKIPPED: no kernel thread is visible in this PID namespace")
+        self.skipTest("no kernel thread is visible in this PID namespace")
 
     def test_not_a_python(self):
         target = self.start("sleep", "1000")
@@ -150,7 +150,7 @@ class Target(BadInput):
         versions = pathlib.Path.home() / ".pyenv/versions"
         old = [v for v in ("2.7.18", "3.6.15", "3.7.16") if (versions / v / "bin/python").exists()]
         if not old:
-            self.skipTest("SKIPPED: pyenv has no Python before 3.8")
+            self.skipTest("pyenv has no Python before 3.8")
         for version in old:
             with self.subTest(version=version):
                 target = self.python(

@@ -50,7 +50,7 @@ class Denied(profiler.TestCase):
         self.work.chmod(0o777)
         self.python_for_all = shutil.which("python3", path="/usr/bin")
         if self.python_for_all is None:
-            self.skipTest("SKIPPED: needs a Python that everybody may run, /usr/bin/python3")
+            self.skipTest("needs a Python that everybody may run, /usr/bin/python3")
 
     def refuse(self, pid, *texts, prefix=(), **popen):
         (self.work / "x").write_text("old")
@@ -89,19 +89,19 @@ class Denied(profiler.TestCase):
 
     def test_yama(self):
         if not YAMA.exists():
-            self.skipTest(f"SKIPPED: this kernel has no Yama: {YAMA}")
+            self.skipTest(f"this kernel has no Yama: {YAMA}")
         before = YAMA.read_text()
         try:
             YAMA.write_text("1")
         except OSError as error:
-            self.skipTest(f"SKIPPED: {YAMA} cannot be set: {error}")
+            self.skipTest(f"{YAMA} cannot be set: {error}")
         self.addCleanup(YAMA.write_text, before)
         target = self.nobodys()
         self.refuse(target.pid, "kernel.yama.ptrace_scope is 1", "echion python", prefix=NOBODY)
 
     def test_ones_own_process_needs_no_rights(self):
         if YAMA.exists() and int(YAMA.read_text()) != 0:
-            self.skipTest(f"SKIPPED: {YAMA} is not 0")
+            self.skipTest(f"{YAMA} is not 0")
         target = self.nobodys()
         done = self.run_to_end(*NOBODY, self.daemon, "-p", target.pid, "-x", "0.3", "-o", "x",
                                cwd=self.work)
