@@ -1,6 +1,7 @@
 /* echiond: the entry point. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +29,16 @@ static const char *program_name(const char *path) {
     return name != NULL && strcmp(name, "echion") == 0 ? "echion" : "echiond";
 }
 
+static void explain(const struct options *options) {
+    const char *what =
+        options->cpu ? "CPU time of threads that use some" : "wall time of all threads";
+    if (options->interval_ns == 0) {
+        notice_explain("measuring the %s, as often as it goes", what);
+    } else {
+        notice_explain("measuring the %s, every %" PRIu64 " us", what, options->interval_ns / 1000);
+    }
+}
+
 int main(int argc, char **argv) {
     const char *program = program_name(argc > 0 ? argv[0] : NULL);
     struct options options;
@@ -47,6 +58,7 @@ int main(int argc, char **argv) {
         options_print_version(program, stdout);
         break;
     case OPTIONS_PROFILE:
+        explain(&options);
         return options.command != NULL ? launch_run(&options) : attach_run(&options);
     }
     return fflush(stdout) == 0 ? EXIT_STATUS_OK : EXIT_STATUS_WRITE;

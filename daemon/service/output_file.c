@@ -275,6 +275,9 @@ enum status output_file_open(const char *pattern, const enum output_format *form
         output_file_destroy(file);
         return status;
     }
+    notice_explain("the profile goes to %s%s, as %s", output_file_name(file),
+                   file->regular && !file->created ? ", in place of what is there" : "",
+                   output_formats[file->format].name);
     *out = file;
     return STATUS_OK;
 }

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -57,6 +58,7 @@ struct session {
     unsigned waiting_ticks;
     bool given_up; /* the sampling thread does not come back */
     bool unread;   /* nor is the writing thread waited for */
+    bool threads_explained;
 };
 
 static void ring(const struct session *session) {
@@ -357,20 +359,45 @@ static void watch_memory(struct session *session) {
     }
 }
 
+/* Why it is time to finish; NULL if it is not. */
+static const char *reason_to_stop(const struct session *session, uint64_t now_ns) {
+    struct pollfd ended = {.fd = atomic_load(&session->end_bell), .events = POLLIN};
+    if (ended.fd >= 0 && poll(&ended, 1, 0) == 1) {
+        return "the process has ended";
+    }
+    if (session->exposed_until_ns != 0 && now_ns >= session->exposed_until_ns) {
+        return "the exposure is over";
+    }
+    return recorder_has_failed(session->recorder) ? "the output takes no more" : NULL;
+}
+
+/* Once: how many threads there are. */
+static void explain_threads(struct session *session) {
+    struct sampler_counts counts;
+    session_counts(session, &counts);
+    if (counts.start_ns != 0) {
+        session->threads_explained = true;
+        notice_explain("sampling process %d: %" PRIu64 " thread%s so far", (int)session->pid,
+                       counts.threads, counts.threads == 1 ? "" : "s");
+    }
+}
+
 bool session_tick(struct session *session) {
     uint64_t rings = 0;
     (void)!read(session->bell, &rings, sizeof rings);
     uint64_t now_ns = clock_now_ns();
-    bool started = atomic_load(&session->started);
-    if (started && session->exposed_until_ns == 0 && session->options->exposure_ns != 0) {
-        session->exposed_until_ns = now_ns + session->options->exposure_ns;
+    if (atomic_load(&session->started)) {
+        if (session->exposed_until_ns == 0 && session->options->exposure_ns != 0) {
+            session->exposed_until_ns = now_ns + session->options->exposure_ns;
+        }
+        if (!session->threads_explained) {
+            explain_threads(session);
+        }
     }
     if (!atomic_load(&session->stop)) {
-        struct pollfd ended = {.fd = atomic_load(&session->end_bell), .events = POLLIN};
-        bool over = (ended.fd >= 0 && poll(&ended, 1, 0) == 1) ||
-                    (session->exposed_until_ns != 0 && now_ns >= session->exposed_until_ns) ||
-                    recorder_has_failed(session->recorder);
-        if (over) {
+        const char *reason = reason_to_stop(session, now_ns);
+        if (reason != NULL) {
+            notice_explain("finishing: %s", reason);
             session_stop(session);
         }
     }
