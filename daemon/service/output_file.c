@@ -255,10 +255,12 @@ enum status output_file_open(const char *pattern, const enum output_format *form
     file->format = format != NULL ? *format : OUTPUT_FORMAT_AUSTIN;
     file->path = output_name_expand(pattern, pid);
 
-    enum status status = STATUS_OK;
     if (file->path == NULL) {
-        status = error_set(error, STATUS_NOMEM, "out of memory");
-    } else if (output_name_descriptor(file->path) >= 0) {
+        output_file_destroy(file);
+        return error_set(error, STATUS_NOMEM, "out of memory");
+    }
+    enum status status = STATUS_OK;
+    if (output_name_descriptor(file->path) >= 0) {
         status = open_descriptor(file, output_name_descriptor(file->path), error);
     } else {
         struct stat there;

@@ -49,10 +49,11 @@ FULL = Effort(11.5, 8, 20000)
 SHORT = Effort(2.5, 1.5, 1500)
 
 
-def take_stopped(tools, running, path, samples, cpu):
+def take_stopped(tools, running, path, samples):
+    """Stopped samples, taken from the target's own core (see stopped.c)."""
     command = [tools.stopped, "--pid", str(running.pid), "--samples", str(samples), "--gap", STOP_GAP]
-    if cpu is not None:
-        command += ["--cpu", str(cpu)]
+    if tools.target_cpu is not None:
+        command += ["--cpu", str(tools.target_cpu)]
     with open(path, "w") as out:
         subprocess.run(command, stdout=out, check=True, timeout=600)
     return read_profile(path)
@@ -131,14 +132,14 @@ class Accuracy:
             output = scratch.file("profile.austin")
             with workload.start(interpreter, name, scratch, tools.target_cpu) as running:
                 half = effort.stopped // 2
-                before = take_stopped(tools, running, scratch.file("1"), half, tools.sampler_cpu)
+                before = take_stopped(tools, running, scratch.file("1"), half)
                 steady = echiond.run(
                     tools.echiond, running, output, "100us", effort.seconds_10khz, tools.sampler_cpu
                 )
                 flat = echiond.run(
                     tools.echiond, running, output, "0", effort.seconds_flat, tools.sampler_cpu
                 )
-                after = take_stopped(tools, running, scratch.file("2"), half, tools.sampler_cpu)
+                after = take_stopped(tools, running, scratch.file("2"), half)
         stopped = [before, after]
         for reference in stopped:
             if oracle.judge(reference, truth).bad.metric:

@@ -4,8 +4,9 @@
 - py-spy is a package of PyPI: `python3 -m venv ${ECHION_CACHE:-~/.cache/echion}/venv-pyspy` and its
   `pip install py-spy`, or one on the PATH.
 
-Their findings are reported and held against no bar. py-spy's blocking mode, which stops the target too, is
-also a check of our own stopped samples by somebody else.
+Their findings are reported and held against no bar. py-spy's blocking mode, which stops the target too,
+also checks our own stopped samples; it stops from another core, and so sees what enters the kernel too
+often (stopped.c says why).
 """
 
 import os
@@ -131,7 +132,7 @@ def measure(tools, interpreter):
         truth = oracle.Truth.load(workload.record_truth(interpreter, "calls", scratch))
         with workload.start(interpreter, "calls", scratch, tools.target_cpu) as running:
             stopped = accuracy.take_stopped(
-                tools, running, scratch.file("stopped"), STOPPED_SAMPLES, tools.sampler_cpu
+                tools, running, scratch.file("stopped"), STOPPED_SAMPLES
             )
             if tachyon_reads(interpreter):
                 rate, errors = run_tachyon(
