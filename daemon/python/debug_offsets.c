@@ -152,7 +152,7 @@ static enum status words_read(struct reading *reading, const void *bytes, struct
         }
         if (word->into == offsetof(struct py_layout, interpreter.next)) {
             reading->interpreter_size = reading->struct_size;
-        } else if (word->into == offsetof(struct py_layout, thread.next)) {
+        } else if (word->into == offsetof(struct py_layout, thread.prev)) {
             reading->thread_size = reading->struct_size;
         }
     }
@@ -220,7 +220,8 @@ static void sizes_count(struct py_layout *layout) {
     end = later(end, layout->interpreter.threads_head, word);
     layout->interpreter.size = later(end, layout->interpreter.modules, word);
 
-    end = later(0, layout->thread.next, word);
+    end = later(0, layout->thread.prev, word);
+    end = later(end, layout->thread.next, word);
     end = later(end, layout->thread.interp, word);
     end = later(end, layout->thread.id, sizeof(uint64_t));
     end = later(end, layout->thread.thread_id, word);

@@ -32,7 +32,8 @@ enum { CAP_STATE = WORD_OTHER_MOST, CAP_THREAD = 64 << 10, CAP_OBJECT = 4 << 10 
         SEEN("builtins"), SEEN("ceval.gil"), SEEN("_gil"), SEEN("_gil.enabled"),                   \
         SEEN("_gil.locked"), SEEN("_gil.last_holder")
 #define THREAD_FIRST_WORDS                                                                         \
-    SIZE("PyThreadState", CAP_THREAD), SEEN("prev"), TAKEN("next", thread.next, WIDTH_POINTER),    \
+    SIZE("PyThreadState", CAP_THREAD), TAKEN("prev", thread.prev, WIDTH_POINTER),                  \
+        TAKEN("next", thread.next, WIDTH_POINTER),                                                 \
         TAKEN("interp", thread.interp, WIDTH_POINTER),                                             \
         TAKEN("current_frame", thread.current_frame, WIDTH_POINTER)
 #define THREAD_LAST_WORDS                                                                          \

@@ -68,6 +68,7 @@ struct py_layout {
     } interpreter;
 
     struct {
+        uint32_t prev; /* NULL in the head of the list */
         uint32_t next;
         uint32_t interp;
         uint32_t id;               /* uint64_t, unique among the interpreter's thread states */

@@ -22,6 +22,7 @@
     FIELD(interpreter.modules)                                                                     \
     FIELD(interpreter.jit)                                                                         \
     FIELD(interpreter.size)                                                                        \
+    FIELD(thread.prev)                                                                             \
     FIELD(thread.next)                                                                             \
     FIELD(thread.interp)                                                                           \
     FIELD(thread.id)                                                                               \

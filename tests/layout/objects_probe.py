@@ -387,6 +387,7 @@ def check_states():
         same("jit", ReadWord.u8(at(interpreter, "interpreter.jit")).value, int(jit.is_enabled()))
     threads = chain(pointer(at(interpreter, "interpreter.threads_head")), ROW["thread.next"])
     same("threads.head", thread in threads and len(threads) == 2, True)
+    same("thread.prev", [pointer(at(one, "thread.prev")) for one in threads], [0, threads[0]])
     same("thread.interp", pointer(at(thread, "thread.interp")), interpreter)
     same("thread_id", ReadWord.ulong(at(thread, "thread.thread_id")).value, threading.get_ident())
     ids = sorted(ReadWord.i64(at(address, "thread.id")).value for address in threads)

@@ -121,6 +121,7 @@ static void measure_states(struct py_layout *layout) {
         LARGEST(END(interp, next), END(interp, id), modules_end, threads_end);
 
     typedef PyThreadState tstate;
+    layout->thread.prev = AT(tstate, prev);
     layout->thread.next = AT(tstate, next);
     layout->thread.interp = AT(tstate, interp);
     layout->thread.id = AT(tstate, id);
