@@ -11,7 +11,6 @@ struct code *made_code(const struct py_layout *layout, uint64_t address, const c
     uint8_t header[512] = {0};
     uint8_t bytecode[256] = {0};
     uint32_t size = 0;
-    int32_t words = (int32_t)(layout->iframe.localsplus / layout->word_size) + MADE_CODE_WORDS;
     int32_t locals = 1;
     int32_t stacksize = MADE_CODE_WORDS - locals;
     for (; *instructions != NULL; instructions++) {
@@ -24,9 +23,12 @@ struct code *made_code(const struct py_layout *layout, uint64_t address, const c
         bytecode[size] = (uint8_t)opcode;
         size += 2U * (1U + table->ops[opcode].caches);
     }
-    memcpy(header + layout->code.nlocalsplus, &locals, sizeof locals);
     memcpy(header + layout->code.stacksize, &stacksize, sizeof stacksize);
+    if (layout->code.nlocalsplus != LAYOUT_ABSENT) {
+        memcpy(header + layout->code.nlocalsplus, &locals, sizeof locals);
+    }
     if (layout->code.framesize != LAYOUT_ABSENT) {
+        int32_t words = (int32_t)(layout->iframe.localsplus / layout->word_size) + MADE_CODE_WORDS;
         memcpy(header + layout->code.framesize, &words, sizeof words);
     }
     const struct string_object text = {.bytes = (uint8_t *)(uintptr_t)name,

@@ -7,8 +7,7 @@
 
 enum { MADE_CODE_WORDS = 4 }; /* one local variable and the value stack */
 
-/* Code of a minor that has a datastack, from names of instructions up to a NULL; their inline
- * caches follow each. */
+/* Code from names of instructions up to a NULL; their inline caches follow each. */
 struct code *made_code(const struct py_layout *layout, uint64_t address, const char *name,
                        const char *const *instructions);
 
