@@ -7,8 +7,9 @@ enum {
     CHUNK_SLACK = 512, /* bytes read beyond the top: a frame may be pushed meanwhile */
     CHUNK_STEP = 256,  /* lengths are multiples of it, so that they seldom change */
     OUTSIDE_IDLE_NS = 100 * 1000 * 1000, /* after which an outside frame is forgotten */
-    CHUNK_IDLE = 256, /* pictures after which chunks that are not in use are forgotten */
-    MERGE_GAP = 8192, /* outside frames so close are read as one span */
+    CHUNK_IDLE = 256,   /* pictures after which chunks that are not in use are forgotten */
+    MERGE_GAP = 8192,   /* outside frames so close are read as one span */
+    ADDRESS_MIN = 4096, /* nothing lies below: vm.mmap_min_addr */
 };
 
 void thread_plan_init(struct thread_plan *plan, struct raddr state) {
@@ -176,6 +177,25 @@ static uint32_t chunk_find(const struct thread_plan *plan, uint64_t address) {
     return plan->chunk_count;
 }
 
+/* What cannot be read of a span (a window onto the C stack may reach beyond its end) is not asked
+ * for again: it would end the system call, and those behind the span would take another one. */
+static void outside_trim(struct thread_plan *plan, const struct span *span) {
+    uint64_t end = span->address.v + span->got;
+    for (uint32_t i = 0; i < plan->outside_count; i++) {
+        struct plan_outside *outside = &plan->outside[i];
+        uint64_t start = outside->address - PLAN_OUTSIDE_BEFORE;
+        if (start - span->address.v >= span->size || outside->address + outside->size <= end) {
+            continue;
+        }
+        if (outside->address < end) {
+            outside->size = (uint32_t)(end - outside->address);
+        } else {
+            outside->wanted_ns = 0; /* forgotten, unless it is wanted again */
+        }
+        plan->changed = true;
+    }
+}
+
 enum status thread_plan_image(struct thread_plan *plan, const struct py_layout *layout,
                               const struct picture *picture, uint32_t first_span,
                               struct thread_image *image) {
@@ -194,6 +214,9 @@ enum status thread_plan_image(struct thread_plan *plan, const struct py_layout *
         plan->chunk_extents[i].whole = plan->chunks[i].size;
     }
     for (uint32_t i = 0; i < plan->outside_spans; i++) {
+        if (picture->spans[span].got < picture->spans[span].size) {
+            outside_trim(plan, &picture->spans[span]);
+        }
         plan->outside_extents[i] = span_extent(picture, span++);
     }
     image->chunks = plan->chunk_extents;
@@ -225,12 +248,19 @@ void thread_plan_expire(struct thread_plan *plan, uint64_t now_ns) {
 
 void thread_plan_want(struct thread_plan *plan, uint64_t address, uint32_t size, bool generator,
                       uint64_t now_ns) {
+    if (address < ADDRESS_MIN || address % sizeof(uint32_t) != 0) {
+        return; /* a word that was overwritten: no frame is there */
+    }
     uint32_t at = 0;
     while (at < plan->outside_count && plan->outside[at].address < address) {
         at++;
     }
     if (at < plan->outside_count && plan->outside[at].address == address) {
         plan->outside[at].wanted_ns = now_ns;
+        if (!generator && plan->outside[at].size < size) { /* what was cut off is needed */
+            plan->outside[at].size = size;
+            plan->changed = true;
+        }
         plan->changed = plan->changed || (generator && !plan->again);
         plan->outside[at].generator = plan->outside[at].generator || generator;
         return;

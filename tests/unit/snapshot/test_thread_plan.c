@@ -195,6 +195,38 @@ Test(thread_plan, outside_frames_are_read_neighbours_together) {
     end(&thread);
 }
 
+Test(thread_plan, what_cannot_be_read_of_a_span_is_not_asked_for_again) {
+    struct thread thread;
+    struct thread_image image;
+    begin(&thread, 1);
+    cr_assert_eq(learn(&thread), STATUS_OK);
+    uint8_t *heap = pages(3 * 4096);
+    cr_assert_eq(munmap(heap + 4096, 2 * 4096), 0);
+    thread_plan_want(&thread.plan, at(heap) + 2000, 300, false, 1);
+    thread_plan_want(&thread.plan, at(heap) + 4000, 8192, false, 1);
+    cr_assert_eq(take(&thread, &image), STATUS_OK);
+    cr_expect_eq(image.outside[0].size, PLAN_OUTSIDE_BEFORE + 2096);
+    cr_expect(thread.plan.changed);
+    cr_assert_eq(take(&thread, &image), STATUS_OK);
+    cr_expect_eq(thread.picture->spans[2].size, PLAN_OUTSIDE_BEFORE + 2096);
+    cr_expect_eq(thread.picture->spans[2].got, PLAN_OUTSIDE_BEFORE + 2096);
+    cr_expect_not(thread.plan.changed);
+    thread_plan_want(&thread.plan, at(heap) + 4000, 8192, false, 2);
+    cr_expect(thread.plan.changed, "needed after all: it is tried again");
+    end(&thread);
+}
+
+Test(thread_plan, addresses_where_no_frame_can_be_are_not_read) {
+    struct thread thread;
+    begin(&thread, 1);
+    const uint64_t addresses[] = {0, 1, 8, 4095, at(thread.state) + 1, at(thread.state) + 2};
+    for (unsigned i = 0; i < sizeof addresses / sizeof *addresses; i++) {
+        thread_plan_want(&thread.plan, addresses[i], 300, false, 1);
+    }
+    cr_expect_eq(thread.plan.outside_count, 0);
+    end(&thread);
+}
+
 Test(thread_plan, with_generators_the_last_chunk_is_read_again_behind_them) {
     struct thread thread;
     struct thread_image image;
