@@ -20,7 +20,7 @@
 enum {
     ALL_SPANS = 64 * 1024,
     ALL_BYTES = 64 << 20,
-    SCAN_NS = 1000 * 1000,            /* the thread lists are checked that often at most */
+    WATCH_NS = 900 * 1000,            /* the thread lists are checked that often at most */
     LABELS_NS = 500 * 1000 * 1000,    /* and the threads' names read */
     PATIENCE_NS = 1000 * 1000 * 1000, /* structures that make no sense for so long are corrupt */
     FAILURES_MIN = 4,                 /* and are not called so after fewer attempts */
@@ -40,9 +40,10 @@ struct sampler {
     struct cpu_totals *totals; /* CPU mode, else NULL */
     struct emitter emitter;
     struct picture *picture; /* of all threads */
-    bool planned;            /* the picture's spans are those of the threads' plans */
+    uint32_t planned_spans;  /* those of the threads' plans; heads of lists may follow */
+    bool planned;            /* they are those of the threads there are */
     bool rescan;             /* the lists changed, or a thread state could not be read */
-    uint64_t scan_due_ns, labels_due_ns;
+    uint64_t watch_due_ns, labels_due_ns;
     uint64_t sane_ns;  /* when the structures last made sense */
     uint32_t failures; /* ticks in a row that failed since */
 
@@ -157,7 +158,7 @@ void sampler_counts(const struct sampler *sampler, struct sampler_counts *out) {
 void sampler_describe(const struct sampler *sampler, char *out, unsigned size) {
     unsigned used = 0;
     out[0] = '\0';
-    for (uint32_t i = 0; i < sampler->picture->count && used < size; i++) {
+    for (uint32_t i = 0; i < sampler->planned_spans && used < size; i++) {
         int n = snprintf(out + used, size - used, "%s%u", i == 0 ? "" : ",",
                          sampler->picture->spans[i].size);
         used += n > 0 ? (unsigned)n : size;
@@ -202,6 +203,25 @@ static void labels_refresh(struct sampler *sampler, uint64_t now_ns) {
     cpu_refresh(sampler);
 }
 
+/* What has to be done now and then, before a picture: look for threads that came or went, and for
+ * their names. Cold when something is due. */
+static enum status housekeep(struct sampler *sampler, uint64_t now_ns) {
+    enum status status = sampler->rescan ? threads_refresh(sampler, now_ns) : STATUS_OK;
+    if (status == STATUS_OK && now_ns >= sampler->labels_due_ns) {
+        labels_refresh(sampler, now_ns);
+    }
+    return status;
+}
+
+/* Whether the picture's spans are what the threads' plans ask for. */
+static bool picture_is_planned(const struct sampler *sampler) {
+    bool changed = !sampler->planned;
+    for (uint32_t i = 0; i < sampler->threads.count && !changed; i++) {
+        changed = sampler->threads.records[i]->plan.changed;
+    }
+    return !changed;
+}
+
 /* Plans the picture of all threads. Threads that do not fit any more are left out of it, and are
  * seen in pictures of their own. */
 static void picture_plan(struct sampler *sampler) {
@@ -210,19 +230,38 @@ static void picture_plan(struct sampler *sampler) {
         struct thread_record *record = sampler->threads.records[i];
         record->first_span = thread_plan_add(&record->plan, sampler->layout, sampler->picture);
     }
+    sampler->planned_spans = sampler->picture->count;
     sampler->planned = true;
 }
 
-/* Takes the picture of all threads. */
-static enum status picture_all(struct sampler *sampler) {
-    bool changed = !sampler->planned;
-    for (uint32_t i = 0; i < sampler->threads.count && !changed; i++) {
-        changed = sampler->threads.records[i]->plan.changed;
-    }
-    if (changed) {
+/* Takes the picture of all threads. Every now and then it shows whether they are all: if not, what
+ * is new is learned, and another one taken. */
+static enum status picture_all(struct sampler *sampler, uint64_t now_ns) {
+    struct picture *picture = sampler->picture;
+    bool watch = now_ns >= sampler->watch_due_ns;
+    if (!picture_is_planned(sampler)) {
         picture_plan(sampler);
     }
-    return picture_take(sampler->picture, 0, &sampler->memory);
+    picture_cut(picture, sampler->planned_spans);
+    if (watch) {
+        sampler->watch_due_ns = now_ns + WATCH_NS;
+        thread_table_watch(&sampler->threads, sampler->layout, sampler->runtime->address, picture);
+    }
+    enum status status = picture_take(picture, 0, &sampler->memory);
+    if (status != STATUS_OK || !watch) {
+        return status;
+    }
+    if (!thread_table_has_changed(&sampler->threads, sampler->layout, picture)) {
+        sampler->sane_ns = now_ns;
+        return STATUS_OK;
+    }
+    sampler->rescan = true;
+    status = housekeep(sampler, now_ns);
+    if (status != STATUS_OK || picture_is_planned(sampler)) {
+        return status;
+    }
+    picture_plan(sampler);
+    return picture_take(picture, 0, &sampler->memory);
 }
 
 /* Writes one sample of a thread. False when no batch takes it. */
@@ -251,7 +290,7 @@ static bool sample_emit(struct sampler *sampler, struct thread_record *record, b
 
 /* One tick: a picture of all threads, and a sample of each. */
 static enum status tick(struct sampler *sampler, uint64_t now_ns) {
-    enum status status = picture_all(sampler);
+    enum status status = picture_all(sampler, now_ns);
     if (status != STATUS_OK) {
         return status;
     }
@@ -276,31 +315,6 @@ static enum status tick(struct sampler *sampler, uint64_t now_ns) {
     count_add(&sampler->due, sampler->threads.count);
     count_set(&sampler->retries, sampler->thread_sampler.retries);
     return status == STATUS_GONE || status == STATUS_DENIED ? status : STATUS_OK;
-}
-
-/* What has to be done now and then, before a tick: look for threads that came or went. */
-static enum status housekeep(struct sampler *sampler, uint64_t now_ns) {
-    enum status status = STATUS_OK;
-    if (!sampler->rescan && now_ns >= sampler->scan_due_ns) {
-        sampler->scan_due_ns = now_ns + SCAN_NS;
-        if (!sampler->planned) {
-            sampler->rescan = true;
-        } else {
-            status =
-                thread_table_check(&sampler->threads, &sampler->memory, sampler->layout,
-                                   sampler->runtime->address, sampler->picture, &sampler->rescan);
-            if (status == STATUS_OK && !sampler->rescan) {
-                sampler->sane_ns = now_ns;
-            }
-        }
-    }
-    if (sampler->rescan && (status == STATUS_OK || status == STATUS_TORN)) {
-        status = threads_refresh(sampler, now_ns);
-    }
-    if (status == STATUS_OK && now_ns >= sampler->labels_due_ns) {
-        labels_refresh(sampler, now_ns);
-    }
-    return status;
 }
 
 /* Sleeps until `due_ns`, in steps, so that a stop is noticed. The time then. */

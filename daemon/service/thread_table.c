@@ -1,3 +1,4 @@
+/* HOT: thread_table_watch, thread_table_has_changed; no allocation, lock, log or system call. */
 #include "daemon/service/thread_table.h"
 
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 
 enum {
     STACK_DEPTH_FIRST = 128,
-    CHECKED_INTERPRETERS_MAX = 64, /* with more, every check is followed by a scan */
+    WATCH_SHARE = 8, /* one list in so many is watched at a time */
 };
 
 /* Offsets within an interpreter state can be large; what is needed lies close together. */
@@ -39,6 +40,7 @@ void thread_table_deinit(struct thread_table *table) {
         record_destroy(table, table->records[i]);
     }
     free(table->records);
+    free(table->interpreters);
     thread_table_init(table, table->release, table->owner);
 }
 
@@ -114,6 +116,23 @@ static enum status table_append(struct thread_table *table, struct thread_record
         table->capacity = capacity;
     }
     table->records[table->count++] = record;
+    return STATUS_OK;
+}
+
+static enum status interpreter_append(struct thread_table *table, uint64_t address,
+                                      uint64_t threads_head) {
+    if (table->interpreter_count == table->interpreter_capacity) {
+        uint32_t capacity = table->interpreter_capacity == 0 ? 4 : table->interpreter_capacity * 2;
+        struct interpreter_record *interpreters =
+            realloc(table->interpreters, capacity * sizeof *interpreters);
+        if (interpreters == NULL) {
+            return STATUS_NOMEM;
+        }
+        table->interpreters = interpreters;
+        table->interpreter_capacity = capacity;
+    }
+    table->interpreters[table->interpreter_count++] =
+        (struct interpreter_record){.address = address, .threads_head = threads_head};
     return STATUS_OK;
 }
 
@@ -208,6 +227,7 @@ enum status thread_table_scan(struct thread_table *table, const struct memory *m
                               const struct py_layout *layout, struct raddr runtime, uint64_t now_ns,
                               bool *changed) {
     *changed = false;
+    table->interpreter_count = 0;
     for (uint32_t i = 0; i < table->count; i++) {
         table->records[i]->seen = false;
     }
@@ -222,6 +242,9 @@ enum status thread_table_scan(struct thread_table *table, const struct memory *m
         }
         status = interpreter_read(memory, layout, interpreter, &view);
         if (status == STATUS_OK) {
+            status = interpreter_append(table, interpreter, view.threads_head);
+        }
+        if (status == STATUS_OK) {
             status = interpreter_scan(table, memory, layout, interpreter, &view, now_ns, &budget,
                                       changed);
         }
@@ -234,54 +257,83 @@ enum status thread_table_scan(struct thread_table *table, const struct memory *m
     return STATUS_OK;
 }
 
-/* Whether record `i` is the first of its interpreter's. */
-static bool record_is_first(const struct thread_table *table, uint32_t i) {
-    return i == 0 || table->records[i - 1]->interpreter != table->records[i]->interpreter;
+/* The address of the head of list `i`: 0 is the interpreters', the others their thread states'. */
+static struct raddr head_address(const struct thread_table *table, const struct py_layout *layout,
+                                 struct raddr runtime, uint32_t i) {
+    return i == 0
+               ? raddr_add(runtime, layout->runtime.interpreters_head)
+               : raddr_make(table->interpreters[i - 1].address + layout->interpreter.threads_head);
 }
 
-enum status thread_table_check(const struct thread_table *table, const struct memory *memory,
-                               const struct py_layout *layout, struct raddr runtime,
-                               const struct picture *picture, bool *changed) {
-    struct iovec heads[CHECKED_INTERPRETERS_MAX + 1];
-    uint64_t values[CHECKED_INTERPRETERS_MAX + 1] = {0};
-    const unsigned w = layout->word_size;
-    unsigned count = 0;
-    heads[count++].iov_base =
-        (void *)(uintptr_t)raddr_add(runtime, layout->runtime.interpreters_head).v;
-    for (uint32_t i = 0; i < table->count && count <= CHECKED_INTERPRETERS_MAX; i++) {
-        if (record_is_first(table, i)) {
-            heads[count++].iov_base = (void *)(uintptr_t)(table->records[i]->interpreter +
-                                                          layout->interpreter.threads_head);
-        }
+static uint64_t head_expected(const struct thread_table *table, uint32_t i) {
+    if (i == 0) {
+        return table->interpreter_count == 0 ? 0 : table->interpreters[0].address;
     }
-    *changed = count < 2 || count > CHECKED_INTERPRETERS_MAX;
-    for (unsigned i = 0; i < count; i++) {
-        heads[i].iov_len = w;
-    }
-    size_t got = 0;
-    enum status status = memory_read_batch(memory, values, heads, count, &got);
-    if (status != STATUS_OK || *changed) {
-        return status;
-    }
-    const uint8_t *bytes = (const uint8_t *)values;
-    *changed = got != (size_t)count * w || image_word(bytes, w) != table->records[0]->interpreter;
-    bytes += w;
-    for (uint32_t i = 0; i < table->count && !*changed; i++) {
-        const struct thread_record *record = table->records[i];
-        if (record_is_first(table, i)) {
-            *changed = image_word(bytes, w) != record->state;
-            bytes += w;
-        }
-        bool last = i + 1 == table->count || record_is_first(table, i + 1);
-        if (record->first_span == PICTURE_FULL) {
-            *changed = true; /* not part of the picture: look */
+    return table->interpreters[i - 1].threads_head;
+}
+
+static uint32_t lists_count(const struct thread_table *table) {
+    return 1 + table->interpreter_count;
+}
+
+void thread_table_watch(struct thread_table *table, const struct py_layout *layout,
+                        struct raddr runtime, struct picture *picture) {
+    uint32_t lists = lists_count(table);
+    uint32_t wanted = 1 + (lists - 1) / WATCH_SHARE;
+    table->watched = (table->watched + table->watched_count) % lists;
+    table->watched_span = picture->count;
+    for (table->watched_count = 0; table->watched_count < wanted; table->watched_count++) {
+        uint32_t list = (table->watched + table->watched_count) % lists;
+        if (picture_add(picture, head_address(table, layout, runtime, list), layout->word_size) ==
+            PICTURE_FULL) {
             break;
         }
-        const struct span *span = &picture->spans[record->first_span];
-        uint64_t next = last ? 0 : table->records[i + 1]->state;
-        *changed = *changed || span->got < layout->thread.size ||
-                   image_word(picture_span_bytes(picture, record->first_span) + layout->thread.next,
-                              w) != next;
     }
-    return STATUS_OK;
+}
+
+/* The state of record `j`, if there is one and it is in the same list as record `i`; else 0. */
+static uint64_t neighbour(const struct thread_table *table, uint32_t i, uint32_t j) {
+    return j < table->count && table->records[j]->interpreter == table->records[i]->interpreter
+               ? table->records[j]->state
+               : 0;
+}
+
+/* Whether a thread state of the picture is what it was, and stands between these two in its list.
+ */
+static bool state_is_between(const struct thread_record *record, const struct py_layout *layout,
+                             const struct picture *picture, uint64_t prev, uint64_t next) {
+    const unsigned w = layout->word_size;
+    if (record->first_span == PICTURE_FULL) {
+        return true; /* seen in pictures of its own; its neighbours and the head tell of it here */
+    }
+    if (picture->spans[record->first_span].got < layout->thread.size) {
+        return false;
+    }
+    const uint8_t *state = picture_span_bytes(picture, record->first_span);
+    uint64_t id;
+    memcpy(&id, state + layout->thread.id, sizeof id);
+    return id == record->state_id &&
+           image_word(state + layout->thread.interp, w) == record->interpreter &&
+           image_word(state + layout->thread.prev, w) == prev &&
+           image_word(state + layout->thread.next, w) == next;
+}
+
+bool thread_table_has_changed(const struct thread_table *table, const struct py_layout *layout,
+                              const struct picture *picture) {
+    for (uint32_t i = 0; i < table->watched_count; i++) {
+        uint32_t span = table->watched_span + i;
+        uint32_t list = (table->watched + i) % lists_count(table);
+        if (picture->spans[span].got < layout->word_size ||
+            image_word(picture_span_bytes(picture, span), layout->word_size) !=
+                head_expected(table, list)) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < table->count; i++) {
+        if (!state_is_between(table->records[i], layout, picture, neighbour(table, i, i - 1),
+                              neighbour(table, i, i + 1))) {
+            return true;
+        }
+    }
+    return false;
 }

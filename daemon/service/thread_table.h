@@ -1,5 +1,6 @@
 /* thread_table: the thread states of one target, and what the sampler remembers of each. Owned by a
- * sampler, used by its thread only. Finding threads is cold; what is found is read by hot code. */
+ * sampler, used by its thread only. Finding threads is cold; seeing that the target's lists of them
+ * have changed is HOT, and takes no read beside the picture of all threads. */
 #ifndef ECHION_DAEMON_SERVICE_THREAD_TABLE_H
 #define ECHION_DAEMON_SERVICE_THREAD_TABLE_H
 
@@ -38,12 +39,22 @@ struct thread_record {
     struct thread_account *account; /* CPU mode; owned */
 };
 
+/* An interpreter, as the last scan found it. */
+struct interpreter_record {
+    uint64_t address;
+    uint64_t threads_head; /* the first of its thread states; 0 while it has none */
+};
+
 /* Called before a record is freed, with `owner`: to release what is attached to it. */
 typedef void thread_record_release(void *owner, struct thread_record *record);
 
 struct thread_table {
     struct thread_record **records; /* in the order of the target's lists */
     uint32_t count, capacity;
+    struct interpreter_record *interpreters; /* in the order of the target's list */
+    uint32_t interpreter_count, interpreter_capacity;
+    uint32_t watched, watched_count; /* lists whose heads the picture has: 0 is the interpreters' */
+    uint32_t watched_span;           /* where they begin in it */
     thread_record_release *release;
     void *owner;
     uint64_t found; /* thread states found so far, ended ones included */
@@ -62,12 +73,16 @@ STATUS_CHECKED enum status thread_table_scan(struct thread_table *table,
                                              const struct py_layout *layout, struct raddr runtime,
                                              uint64_t now_ns, bool *changed);
 
-/* Whether the target's lists differ from what the last scan found, as far as their heads and the
- * `next` of every thread state in `picture` tell. One read. */
-STATUS_CHECKED enum status thread_table_check(const struct thread_table *table,
-                                              const struct memory *memory,
-                                              const struct py_layout *layout, struct raddr runtime,
-                                              const struct picture *picture, bool *changed);
+/* HOT. Adds the heads of a few of the target's lists to `picture`, in turn: one in eight of them,
+ * one at least. */
+void thread_table_watch(struct thread_table *table, const struct py_layout *layout,
+                        struct raddr runtime, struct picture *picture);
+
+/* HOT. Whether the target's lists differ from what the last scan found, as far as a picture tells
+ * that thread_table_watch has added to: by the heads in it, and by what every thread state in it is
+ * and names before and behind itself. */
+bool thread_table_has_changed(const struct thread_table *table, const struct py_layout *layout,
+                              const struct picture *picture);
 
 /* Makes room for `depth` frames in a thread's stack. Cold. */
 STATUS_CHECKED enum status thread_record_reserve(struct thread_record *record, uint32_t depth);

@@ -38,6 +38,13 @@ void picture_begin(struct picture *picture) {
     picture->size = 0;
 }
 
+void picture_cut(struct picture *picture, uint32_t count) {
+    if (count < picture->count) {
+        picture->size = picture->spans[count].at;
+        picture->count = count;
+    }
+}
+
 uint32_t picture_add(struct picture *picture, struct raddr address, uint32_t size) {
     if (picture->count == picture->span_capacity || size > picture->capacity - picture->size) {
         return PICTURE_FULL;

@@ -39,6 +39,9 @@ void picture_destroy(struct picture *picture);
 /* Forgets the spans. */
 void picture_begin(struct picture *picture);
 
+/* Forgets the spans from index `count` on, if there are so many. */
+void picture_cut(struct picture *picture, uint32_t count);
+
 /* Adds a span; its index, or PICTURE_FULL. */
 uint32_t picture_add(struct picture *picture, struct raddr address, uint32_t size);
 

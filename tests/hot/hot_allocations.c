@@ -1,9 +1,11 @@
 /* Samples a real program and counts what the sampling thread allocates once it has warmed up: it
- * may do so where names and lists of threads are read, twice a second, and nowhere else.
+ * may do so where names and lists of threads are read, twice a second, and nowhere else. Counts its
+ * system calls, too: each tick makes one read of the target's memory and one wait, and in CPU mode
+ * one read of each thread's clock; more only where that picture does not tell a thread's stack.
  *
  *     hot_allocations INTERPRETER wall|cpu|spoilt
  *
- * `spoilt` allocates in the read of each picture, and fails unless that is noticed. */
+ * `spoilt` allocates, and reads once more, with each picture, and fails unless both are noticed. */
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,10 +24,17 @@
 #include "daemon/service/cpu_totals.h"
 #include "daemon/service/sampler.h"
 #include "daemon/service/thread_labels.h"
+#include "daemon/service/thread_sampler.h"
 #include "daemon/service/thread_table.h"
 #include "daemon/snapshot/picture.h"
 
-enum { WARM_UP_MS = 1500, MEASURED_MS = 1500, KEPT_MIN = 500 };
+enum {
+    WARM_UP_MS = 1500,
+    MEASURED_MS = 1500,
+    KEPT_MIN = 500,
+    THREADS = 3,     /* of the program */
+    CALLS_EXTRA = 8, /* of each kind: ticks cut at both ends, spans that cannot be read any more */
+};
 
 static const char busy_program[] =
     "import threading, time\n"
@@ -47,10 +57,12 @@ static const char busy_program[] =
 
 static _Thread_local bool sampling;
 static _Thread_local unsigned cold;
+static _Thread_local bool in_stack;
 static atomic_bool measured;
 static atomic_bool spoilt;
 static atomic_ulong hot_allocations, cold_allocations;
 static _Atomic(const char *) last_hot;
+static atomic_ulong hot_reads, hot_preads, hot_waits, stack_calls;
 
 static void allocation_note(const char *function) {
     if (!sampling || !atomic_load(&measured)) {
@@ -61,6 +73,12 @@ static void allocation_note(const char *function) {
     } else {
         atomic_fetch_add(&hot_allocations, 1);
         atomic_store(&last_hot, function);
+    }
+}
+
+static void call_note(atomic_ulong *count) {
+    if (sampling && atomic_load(&measured) && cold == 0) {
+        atomic_fetch_add(in_stack ? &stack_calls : count, 1);
     }
 }
 
@@ -86,6 +104,23 @@ WRAPPED(DIR *, fdopendir, (int fd), (fd))
 WRAPPED(int, vasprintf, (char **out, const char *format, va_list list), (out, format, list))
 WRAPPED(void *, mmap, (void *at, size_t size, int rights, int flags, int fd, off_t offset),
         (at, size, rights, flags, fd, offset))
+
+#define COUNTED(result, function, parameters, arguments, count)                                    \
+    result __real_##function parameters;                                                           \
+    result __wrap_##function parameters;                                                           \
+    result __wrap_##function parameters {                                                          \
+        call_note(&(count));                                                                       \
+        return __real_##function arguments;                                                        \
+    }
+
+COUNTED(ssize_t, process_vm_readv,
+        (pid_t pid, const struct iovec *local, unsigned long local_count,
+         const struct iovec *remote, unsigned long remote_count, unsigned long flags),
+        (pid, local, local_count, remote, remote_count, flags), hot_reads)
+COUNTED(ssize_t, pread, (int fd, void *out, size_t size, off_t at), (fd, out, size, at), hot_preads)
+COUNTED(int, clock_nanosleep,
+        (clockid_t clock, int flags, const struct timespec *request, struct timespec *remain),
+        (clock, flags, request, remain), hot_waits)
 
 int __wrap_asprintf(char **out, const char *format, ...);
 int __wrap_asprintf(char **out, const char *format, ...) {
@@ -134,6 +169,22 @@ enum status __wrap_thread_table_scan(struct thread_table *table, const struct me
     return status;
 }
 
+/* From the picture to one thread's stack: reads what it lacks, but allocates nothing. */
+enum status __real_thread_sampler_stack(struct thread_sampler *sampler,
+                                        struct thread_record *record, const struct picture *picture,
+                                        uint64_t now_ns);
+enum status __wrap_thread_sampler_stack(struct thread_sampler *sampler,
+                                        struct thread_record *record, const struct picture *picture,
+                                        uint64_t now_ns);
+enum status __wrap_thread_sampler_stack(struct thread_sampler *sampler,
+                                        struct thread_record *record, const struct picture *picture,
+                                        uint64_t now_ns) {
+    in_stack = true;
+    enum status status = __real_thread_sampler_stack(sampler, record, picture, now_ns);
+    in_stack = false;
+    return status;
+}
+
 /* Hot; spoilt on demand. */
 enum status __real_picture_take(struct picture *picture, uint32_t first,
                                 const struct memory *memory);
@@ -144,6 +195,9 @@ enum status __wrap_picture_take(struct picture *picture, uint32_t first,
     if (atomic_load(&spoilt)) {
         void *volatile waste = malloc(1);
         free(waste);
+        char byte;
+        struct iovec here = {.iov_base = &byte, .iov_len = 1};
+        (void)!process_vm_readv(getpid(), &here, 1, &here, 1, 0);
     }
     return __real_picture_take(picture, first, memory);
 }
@@ -188,6 +242,33 @@ static void *writing_thread(void *context) {
     return NULL;
 }
 
+/* `bad`: they were spoilt, which must be noticed. */
+static bool judge_allocations(bool bad, uint64_t kept) {
+    unsigned long hot = atomic_load(&hot_allocations);
+    const char *function = atomic_load(&last_hot);
+    (void)printf("%lu allocations, last by %s(), in %lu samples; %lu in cold corners\n", hot,
+                 function == NULL ? "none" : function, (unsigned long)kept,
+                 atomic_load(&cold_allocations));
+    bool noticed = bad ? hot >= KEPT_MIN / THREADS : hot == 0;
+    return noticed && kept >= KEPT_MIN && atomic_load(&cold_allocations) > 0;
+}
+
+static bool judge_calls(bool bad, bool cpu, const struct sampler_counts *before,
+                        const struct sampler_counts *after) {
+    unsigned long samples = after->kept + after->torn - before->kept - before->torn;
+    unsigned long due = after->ticks - before->ticks;
+    unsigned long ticks = samples / THREADS; /* those that were not missed */
+    unsigned long reads = atomic_load(&hot_reads);
+    unsigned long preads = atomic_load(&hot_preads);
+    unsigned long waits = atomic_load(&hot_waits);
+    (void)printf("%lu ticks: %lu reads, %lu looks at clocks, %lu waits; and %lu reads of what a "
+                 "picture did not tell\n",
+                 ticks, reads, preads, waits, atomic_load(&stack_calls));
+    bool one_read = reads <= ticks + CALLS_EXTRA;
+    bool one_look = preads <= (cpu ? samples : 0) + CALLS_EXTRA;
+    return one_read != bad && one_look && waits <= due + CALLS_EXTRA;
+}
+
 static int sample(const struct process *process, const struct runtime *runtime, const char *mode) {
     struct error error;
     struct handover *handover = NULL;
@@ -217,14 +298,10 @@ static int sample(const struct process *process, const struct runtime *runtime, 
     sampler_destroy(sampler);
     handover_destroy(handover);
 
-    unsigned long hot = atomic_load(&hot_allocations);
-    uint64_t kept = after.kept - before.kept;
-    const char *function = atomic_load(&last_hot);
-    (void)printf("%lu allocations, last by %s(), in %lu samples; %lu in cold corners\n", hot,
-                 function == NULL ? "none" : function, (unsigned long)kept,
-                 atomic_load(&cold_allocations));
-    bool noticed = strcmp(mode, "spoilt") == 0 ? hot >= KEPT_MIN / 3 : hot == 0;
-    return noticed && kept >= KEPT_MIN && atomic_load(&cold_allocations) > 0 ? 0 : 1;
+    bool bad = strcmp(mode, "spoilt") == 0;
+    bool allocations_right = judge_allocations(bad, after.kept - before.kept);
+    bool calls_right = judge_calls(bad, options.cpu, &before, &after);
+    return allocations_right && calls_right ? 0 : 1;
 }
 
 int main(int argc, char **argv) {

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "daemon/service/thread_table.h"
@@ -75,6 +76,132 @@ Test(thread_table, follows_threads_that_come_and_go) {
     thread_table_deinit(&table);
     cr_expect_eq(released, 4);
     python_child_end(&child);
+}
+
+/* Whether the lists have changed, as pictures of the thread states tell: one for each list. */
+static bool has_changed(const struct python_child *child, struct thread_table *table) {
+    const struct memory memory = process_memory(&child->process);
+    const struct py_layout *layout = &child->runtime.layout;
+    struct picture *picture = NULL;
+    bool changed = false;
+    cr_assert_eq(picture_create(64, 1 << 16, &picture), STATUS_OK);
+    for (uint32_t i = 0; i <= table->interpreter_count; i++) {
+        picture_begin(picture);
+        for (uint32_t j = 0; j < table->count; j++) {
+            struct thread_record *record = table->records[j];
+            record->first_span =
+                picture_add(picture, raddr_make(record->state), layout->thread.size);
+        }
+        thread_table_watch(table, layout, child->runtime.address, picture);
+        cr_expect_eq(picture->count, table->count + 1, "one head at a time");
+        cr_assert_eq(picture_take(picture, 0, &memory), STATUS_OK);
+        changed = changed || thread_table_has_changed(table, layout, picture);
+    }
+    picture_destroy(picture);
+    return changed;
+}
+
+Test(thread_table, a_picture_tells_that_lists_have_changed) {
+    struct python_child child;
+    struct thread_table table;
+    python_child_start(threads_program, &child);
+    thread_table_init(&table, release, &released);
+    cr_expect(scan(&child, &table));
+    cr_expect_not(has_changed(&child, &table));
+    python_child_tell(&child, "more\n");
+    cr_expect(has_changed(&child, &table), "a thread came");
+    python_child_tell(&child, "more\n");
+    python_child_tell(&child, "more\n");
+    cr_expect(scan(&child, &table));
+    cr_expect_not(has_changed(&child, &table));
+    python_child_tell(&child, "less\n");
+    cr_expect(has_changed(&child, &table), "one ended in the middle of the list");
+    cr_expect(scan(&child, &table));
+    python_child_tell(&child, "less\n");
+    python_child_tell(&child, "more\n");
+    cr_expect(has_changed(&child, &table), "one ended and another one came");
+    cr_expect(scan(&child, &table));
+    cr_expect_not(has_changed(&child, &table));
+    thread_table_deinit(&table);
+    python_child_end(&child);
+}
+
+Test(thread_table, a_picture_tells_that_an_interpreter_came_or_went) {
+    struct python_child child;
+    struct thread_table table;
+    python_child_start("import sys\n"
+                       "try: import _interpreters as interpreters\n"
+                       "except ImportError: import _xxsubinterpreters as interpreters\n"
+                       "print('ready')\n"
+                       "for line in sys.stdin:\n"
+                       "    if line == 'more\\n': other = interpreters.create()\n"
+                       "    else: interpreters.destroy(other)\n"
+                       "    print('done')\n",
+                       &child);
+    thread_table_init(&table, release, &released);
+    cr_expect(scan(&child, &table));
+    cr_expect_not(has_changed(&child, &table));
+    cr_expect_eq(table.interpreter_count, 1);
+    python_child_tell(&child, "more\n");
+    cr_expect(has_changed(&child, &table));
+    cr_expect(scan(&child, &table));
+    cr_expect_eq(table.interpreter_count, 2);
+    cr_expect_not(has_changed(&child, &table));
+    python_child_tell(&child, "less\n");
+    cr_expect(has_changed(&child, &table));
+    thread_table_deinit(&table);
+    python_child_end(&child);
+}
+
+/* Each thread state as an array of words: prev, next, interp, id. */
+Test(thread_table, a_picture_of_states_that_are_others_by_now) {
+    const struct py_layout layout = {
+        .word_size = 8,
+        .thread = {.prev = 0, .next = 8, .interp = 16, .id = 24, .size = 32},
+        .interpreter = {.threads_head = 0},
+    };
+    const struct memory memory = {.pid = getpid(), .word_size = 8};
+    uint64_t interpreters[2] = {0};
+    uint64_t states[3][4] = {{0}};
+    uint64_t head = (uintptr_t)&interpreters[0];
+    struct thread_record records[3];
+    struct thread_record *pointers[3];
+    struct interpreter_record interpreter_records[2];
+    struct picture *picture = NULL;
+    cr_assert_eq(picture_create(8, 4096, &picture), STATUS_OK);
+    for (unsigned i = 0; i < 3; i++) { /* two of the first interpreter, one of the second */
+        uint64_t prev = i == 1 ? (uintptr_t)states[0] : 0;
+        uint64_t next = i == 0 ? (uintptr_t)states[1] : 0;
+        uint64_t interpreter = (uintptr_t)&interpreters[i / 2];
+        memcpy(states[i], (uint64_t[]){prev, next, interpreter, 100 + i}, sizeof states[i]);
+        records[i] = (struct thread_record){
+            .state = (uintptr_t)states[i], .state_id = 100 + i, .interpreter = interpreter};
+        records[i].first_span = picture_add(picture, raddr_make(records[i].state), 32);
+        pointers[i] = &records[i];
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        interpreters[i] = (uintptr_t)states[2 * i];
+        interpreter_records[i] = (struct interpreter_record){.address = (uintptr_t)&interpreters[i],
+                                                             .threads_head = interpreters[i]};
+    }
+    struct thread_table table = {.records = pointers,
+                                 .count = 3,
+                                 .interpreters = interpreter_records,
+                                 .interpreter_count = 2};
+    thread_table_watch(&table, &layout, raddr_make((uintptr_t)&head), picture);
+    cr_assert_eq(picture_take(picture, 0, &memory), STATUS_OK);
+    cr_expect_not(thread_table_has_changed(&table, &layout, picture));
+    for (unsigned i = 0; i < 12; i++) {
+        states[i / 4][i % 4] ^= 8;
+        cr_assert_eq(picture_take(picture, 0, &memory), STATUS_OK);
+        cr_expect(thread_table_has_changed(&table, &layout, picture), "word %u", i);
+        states[i / 4][i % 4] ^= 8;
+    }
+    records[1].first_span = PICTURE_FULL;
+    states[1][0] = 0;
+    cr_assert_eq(picture_take(picture, 0, &memory), STATUS_OK);
+    cr_expect_not(thread_table_has_changed(&table, &layout, picture), "it is not in the picture");
+    picture_destroy(picture);
 }
 
 Test(thread_table, of_a_process_that_is_gone) {

@@ -77,6 +77,25 @@ Test(picture, more_spans_than_one_call_takes) {
     picture_destroy(picture);
 }
 
+Test(picture, spans_can_be_cut_off) {
+    const uint64_t words[3] = {11, 22, 33};
+    const struct memory memory = {.pid = getpid(), .word_size = 8};
+    struct picture *picture = NULL;
+    cr_assert_eq(picture_create(3, 24, &picture), STATUS_OK);
+    for (unsigned i = 0; i < 3; i++) {
+        cr_assert_eq(picture_add(picture, raddr_make((uintptr_t)&words[i]), 8), i);
+    }
+    picture_cut(picture, 3);
+    cr_expect_eq(picture->count, 3, "nothing to cut off");
+    picture_cut(picture, 1);
+    cr_expect_eq(picture_add(picture, raddr_make((uintptr_t)&words[2]), 8), 1);
+    cr_assert_eq(picture_take(picture, 0, &memory), STATUS_OK);
+    cr_expect_eq(memcmp(picture_span_bytes(picture, 0), &words[0], 8), 0);
+    cr_expect_eq(memcmp(picture_span_bytes(picture, 1), &words[2], 8), 0);
+    cr_expect_eq(picture->size, 16);
+    picture_destroy(picture);
+}
+
 Test(picture, all_unmapped_is_no_failure) {
     struct memory target = own_memory();
     struct picture *picture = begin(4, 100);
