@@ -53,10 +53,21 @@ void emitter_finish(struct emitter *emitter) {
     }
 }
 
+static bool batch_is_due(const struct emitter *emitter, uint64_t now_ns) {
+    return now_ns - emitter->since_ns >= BATCH_NS;
+}
+
+void emitter_flush(struct emitter *emitter, uint64_t now_ns) {
+    if (emitter->batch != NULL && emitter->batch->sample_count > 0 &&
+        batch_is_due(emitter, now_ns)) {
+        emitter_turn(emitter, now_ns);
+    }
+}
+
 bool emitter_ready(struct emitter *emitter, uint64_t now_ns) {
     if (emitter->batch == NULL) {
         emitter_begin(emitter, handover_written(emitter->handover), now_ns);
-    } else if (now_ns - emitter->since_ns >= BATCH_NS) {
+    } else if (batch_is_due(emitter, now_ns)) {
         emitter_turn(emitter, now_ns);
     }
     return emitter->batch != NULL;

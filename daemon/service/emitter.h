@@ -27,6 +27,10 @@ void emitter_init(struct emitter *emitter, struct handover *handover, struct cod
  * while there is no batch to fill, because the writer is behind. */
 bool emitter_ready(struct emitter *emitter, uint64_t now_ns);
 
+/* To be called now and then between ticks that are far apart: hands the batch over when it is old
+ * enough and holds samples, so that they need not wait for the next tick. */
+void emitter_flush(struct emitter *emitter, uint64_t now_ns);
+
 /* Hands the batch over now, whatever it holds, and begins another if there is one. */
 void emitter_turn(struct emitter *emitter, uint64_t now_ns);
 

@@ -317,7 +317,8 @@ static enum status tick(struct sampler *sampler, uint64_t now_ns) {
     return status == STATUS_GONE || status == STATUS_DENIED ? status : STATUS_OK;
 }
 
-/* Sleeps until `due_ns`, in steps, so that a stop is noticed. The time then. */
+/* Sleeps until `due_ns`, in steps, so that a stop is noticed, and a batch goes out in time. The
+ * time then. */
 static uint64_t wait_until(struct sampler *sampler, uint64_t due_ns) {
     uint64_t now_ns = clock_now();
     while (now_ns < due_ns && !atomic_load_explicit(&sampler->stop, memory_order_relaxed)) {
@@ -326,6 +327,7 @@ static uint64_t wait_until(struct sampler *sampler, uint64_t due_ns) {
                                 .tv_nsec = (long)(wake_ns % 1000000000U)};
         (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &wake, NULL);
         now_ns = clock_now();
+        emitter_flush(&sampler->emitter, now_ns);
     }
     return now_ns;
 }

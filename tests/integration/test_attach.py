@@ -274,6 +274,17 @@ class WhatIsWritten(profiler.TestCase):
             self.assertEqual("cpu_native" in profile.metadata, mode == "cpu")
             self.assertEqual("cpu_unseen" in profile.metadata, mode == "cpu")
 
+    def test_samples_do_not_wait_for_the_next_tick(self):
+        target = self.busy()
+        for name in ("out.austin", "out.mojo"):
+            daemon = self.attach(target.pid, "-o", name, "-i", "3600s")
+            self.wait_for_samples(self.folder / name, daemon)
+            daemon.kill()
+            daemon.wait()
+            done = self.run_to_end(profiler.ECHION, "report", name)
+            self.expect(done, 0)
+            self.assertIn("outer", done.stdout)
+
     def test_the_wall_time_of_a_thread_is_what_passed(self):
         target = self.busy()
         self.expect(self.run_to_end(ECHIOND, "-p", target.pid, "-x", "1", "-o", "x"), 0)

@@ -131,6 +131,26 @@ Test(emitter, turns_batches_in_time) {
     end(&scene);
 }
 
+Test(emitter, samples_do_not_wait_for_a_tick_that_is_far_away) {
+    struct scene scene;
+    begin(&scene);
+    emitter_flush(&scene.emitter, 600 * MS);
+    cr_assert(emitter_ready(&scene.emitter, 1));
+    emitter_flush(&scene.emitter, 600 * MS);
+    cr_expect_eq(handover_given(scene.handover), 0, "there are none");
+    emit(&scene, false, 1);
+    emitter_flush(&scene.emitter, 499 * MS);
+    cr_expect_eq(handover_given(scene.handover), 0, "not yet");
+    emitter_flush(&scene.emitter, 501 * MS);
+    cr_expect_eq(handover_given(scene.handover), 1);
+    emitter_flush(&scene.emitter, 1100 * MS);
+    cr_expect_eq(handover_given(scene.handover), 1, "once");
+    handover_give_back(scene.handover, handover_wait_full(scene.handover, 0));
+    cr_expect(emitter_ready(&scene.emitter, 1100 * MS));
+    cr_expect_neq(emit(&scene, false, 1100 * MS), BATCH_FULL);
+    end(&scene);
+}
+
 Test(emitter, a_full_batch_turns_at_once_and_loses_nothing) {
     struct scene scene;
     begin(&scene);
