@@ -29,6 +29,11 @@ enum status chain_memory_reserve(struct chain_memory **memory, uint32_t slots, u
             return STATUS_NOMEM;
         }
         m->path = grown;
+        grown = realloc(m->living, depth * sizeof *grown);
+        if (grown == NULL) {
+            return STATUS_NOMEM;
+        }
+        m->living = grown;
         m->path_capacity = depth;
     }
     return STATUS_OK;
@@ -38,6 +43,7 @@ void chain_memory_destroy(struct chain_memory *memory) {
     if (memory != NULL) {
         free(memory->slots);
         free(memory->path);
+        free(memory->living);
         free(memory);
     }
 }

@@ -28,6 +28,8 @@ struct chain_slot {
     /* In the picture at hand. */
     uint64_t viewed;  /* number of the walk that these are of */
     uint64_t visited; /* number of the walk that came by */
+    uint64_t called;  /* number of the walk that found `callee` */
+    uint32_t callee;  /* slot of a running frame that names this one as its caller */
     enum chain_life life;
     struct frame frame; /* code NULL where there is none */
 };
@@ -43,6 +45,7 @@ enum { CHAIN_OWNERS = 2048 };
 struct chain_memory {
     struct chain_slot *slots; /* as many as the index has */
     uint32_t *path;           /* slots of the stack found, leaf first */
+    uint32_t *living;         /* slots of the frames that run, root first; as many as `path` */
     uint32_t slot_capacity, path_capacity;
     uint64_t walks; /* so far */
     uint32_t owner_count;

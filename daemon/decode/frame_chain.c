@@ -8,6 +8,7 @@
 
 enum {
     REFERENCES_MAX = 1 << 30,  /* to one frame */
+    DEAD_LINKS_MAX = 64,       /* from a dead frame to one that runs */
     CODE_IS_GENERATOR = 0x2a0, /* CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR: Include/code.h */
 };
 
@@ -153,14 +154,36 @@ static enum parent parent_linked(struct chain *chain, struct chain_slot *callee,
     return proven ? PARENT_FOUND : PARENT_UNKNOWN;
 }
 
+/* Whether the links of dead frames lead from `callee` to a frame that runs, along calls that are
+ * proven. The list of free frames leads to frames that ended earlier, which is deeper into the
+ * stack. */
+static bool leads_to_running(struct chain *chain, const struct chain_slot *callee) {
+    for (uint32_t i = 0; i < DEAD_LINKS_MAX; i++) {
+        const struct chain_slot *caller = chain_view(chain, callee->frame.header.previous);
+        if (caller == NULL || caller->frame.code == NULL ||
+            !is_proven(chain, caller->frame.code, callee->frame.code)) {
+            return false;
+        }
+        if (caller->life == CHAIN_RUNS) {
+            return is_calling(caller);
+        }
+        callee = caller;
+    }
+    return false;
+}
+
 /* The caller that a dead frame still names: the interpreter's list of free frames uses the same
  * link. */
 static enum parent parent_left(struct chain *chain, struct chain_slot *callee,
                                struct chain_slot **out) {
     uint64_t address = callee->frame.header.previous;
     uint64_t code = callee->frame.header.executable;
-    if (address == 0 || !(chain_memory_owns(chain->memory, code, callee->address) ||
-                          (address == callee->caller && code == callee->code))) {
+    if (address == 0) {
+        return PARENT_UNKNOWN;
+    }
+    if (!(chain_memory_owns(chain->memory, code, callee->address) ||
+          (address == callee->caller && code == callee->code)) &&
+        !leads_to_running(chain, callee)) {
         return PARENT_UNKNOWN;
     }
     struct chain_slot *caller = chain_view(chain, address);
@@ -182,6 +205,11 @@ static enum parent parent_remembered(struct chain *chain, struct chain_slot *cal
     if (caller == NULL || caller->frame.code == NULL ||
         caller->frame.header.executable != callee->caller_code ||
         !is_proven(chain, caller->frame.code, callee->frame.code)) {
+        return PARENT_UNKNOWN;
+    }
+    /* Of a recursive function's frames any may have had that caller's frame since. */
+    if (chain->walk.patient && !is_calling(caller) &&
+        !chain_memory_owns(chain->memory, callee->code, callee->address)) {
         return PARENT_UNKNOWN;
     }
     *out = caller;
@@ -209,6 +237,83 @@ static void caller_place(const struct chain_slot *callee, struct chain_slot *cal
         callee->code == callee->frame.header.executable) {
         caller->frame.unit = callee->caller_unit;
     }
+}
+
+/* Whether the frame in this slot of the index seems to run, at a glance: what else lies there is
+ * not worth a look at its code. */
+static bool seems_to_run(const struct chain *chain, const struct indexed_frame *indexed) {
+    const struct py_layout *layout = chain->walk.layout;
+    struct frame_header h;
+    if (indexed->address == 0 || indexed->bytes == NULL) {
+        return false;
+    }
+    chain_load(layout, indexed->address, indexed->bytes, &h);
+    if (h.depth <= 0 || h.state != (uint8_t)layout->frame_executing || h.executable == 0) {
+        return false;
+    }
+    const struct code_entry *entry = code_cache_find(chain->walk.codes, h.executable);
+    return entry != NULL && entry->code != NULL;
+}
+
+/* Finds the frames that run, root first, by who names whom as its caller; slots go to
+ * memory->living. Their number. */
+static uint32_t living_find(struct chain *chain) {
+    struct chain_memory *memory = chain->memory;
+    uint32_t root = FRAME_UNKNOWN;
+    for (uint32_t slot = 0; slot < chain->index->capacity; slot++) {
+        if (!seems_to_run(chain, &chain->index->frames[slot])) {
+            continue;
+        }
+        struct chain_slot *view = chain_view(chain, chain->index->frames[slot].address);
+        if (view == NULL) {
+            return 0; /* The walk ended with what it needs. */
+        }
+    }
+    for (uint32_t slot = 0; slot < chain->index->capacity; slot++) {
+        const struct chain_slot *view = &memory->slots[slot];
+        if (view->viewed != memory->walks || view->life != CHAIN_RUNS) {
+            continue;
+        }
+        uint64_t caller = view->frame.header.previous;
+        uint32_t caller_slot = frame_index_find(chain->index, caller);
+        if (caller_slot != FRAME_UNKNOWN) {
+            memory->slots[caller_slot].callee = slot;
+            memory->slots[caller_slot].called = memory->walks;
+        } else if (caller == 0 && (view->frame.code->flags & CODE_IS_GENERATOR) == 0) {
+            root = slot;
+        }
+    }
+    uint32_t count = 0;
+    for (uint32_t slot = root; slot != FRAME_UNKNOWN && count < memory->path_capacity;) {
+        const struct chain_slot *view = &memory->slots[slot];
+        memory->living[count++] = slot;
+        slot = view->called == memory->walks ? view->callee : FRAME_UNKNOWN;
+    }
+    return count;
+}
+
+/* Hangs the last frame of the path, whose caller is not to be had any more, under the innermost
+ * running frame that is known to call such. False if there is none, or the walk ended. */
+static bool path_hang(struct chain *chain, const struct chain_slot *callee, uint32_t *depth) {
+    struct chain_memory *memory = chain->memory;
+    struct walk *walk = &chain->walk;
+    uint32_t living = living_find(chain);
+    for (uint32_t i = living; i > 0; i--) {
+        struct chain_slot *caller = &memory->slots[memory->living[i - 1]];
+        if (caller->visited == memory->walks || !is_calling(caller) ||
+            !is_proven(chain, caller->frame.code, callee->frame.code)) {
+            continue;
+        }
+        for (; i > 0; i--) {
+            if (*depth == walk->stack->capacity || *depth == memory->path_capacity) {
+                walk->stack->cut = true;
+                return true;
+            }
+            memory->path[(*depth)++] = memory->living[i - 1];
+        }
+        return true;
+    }
+    return false;
 }
 
 /* Follows the chain from the leaf; slots go to memory->path. The number of frames. */
@@ -243,7 +348,7 @@ static uint32_t chain_follow(struct chain *chain, uint64_t leaf) {
         if (parent == PARENT_UNKNOWN) {
             if (walk->patient) {
                 (void)walk_stop(walk, WALK_TORN, 0);
-            } else {
+            } else if (!path_hang(chain, at, &depth)) {
                 walk->stack->by_mismatch = true;
             }
             return depth;

@@ -5,8 +5,10 @@
 #include "daemon/decode/frame_walk.h"
 
 enum {
-    PICTURES_MAX = 5,        /* of one thread and tick */
-    CHAIN_PICTURES_MAX = 16, /* the same to 3.10: those of a deep stack take tens of microseconds */
+    PICTURES_MAX = 5,       /* of one thread and tick */
+    CHAIN_PICTURES_MAX = 8, /* the same to 3.10: those of a deep stack take tens of microseconds */
+    APART_DEPTH = 64,       /* frames; for fewer a picture of their own is not worth it */
+    APART_SAMPLES = 64,
     RELEARNED_MAX = 8,       /* times that its chunks were others than expected */
     LESSONS_MAX = 1 << 16,   /* code objects learned for one stack */
     STACK_DEPTH_MAX = 16384, /* frames; a deeper stack is cut */
@@ -35,10 +37,24 @@ void thread_sampler_deinit(struct thread_sampler *sampler) {
     sampler->pairs = NULL;
 }
 
+/* Lets the next picture of frame objects begin at the frame that runs now: of a deep stack that is
+ * returning the innermost frames end while the others are read. */
+static void picture_aim(struct thread_sampler *sampler, struct thread_plan *plan) {
+    uint64_t leaf = 0;
+    if (memory_read_word(sampler->memory, raddr_add(plan->state, sampler->layout->thread.frame),
+                         &leaf) == STATUS_OK) {
+        plan->chain.leaf = leaf;
+    }
+}
+
 /* A picture of this thread alone. */
 static enum status picture_again(struct thread_sampler *sampler, struct thread_record *record,
                                  struct thread_image *image) {
     struct thread_plan *plan = &record->plan;
+    plan->chain.alone = true;
+    if (plan->chain.index.count > APART_DEPTH) {
+        picture_aim(sampler, plan);
+    }
     picture_begin(sampler->again);
     if (thread_plan_add(plan, sampler->layout, sampler->again) == PICTURE_FULL) {
         return STATUS_NOMEM;
@@ -154,6 +170,19 @@ static void plan_follow(struct thread_sampler *sampler, struct thread_record *re
     thread_plan_expire(plan, now_ns);
 }
 
+/* A deep stack that moved too fast for the picture of all threads gets pictures of its own for a
+ * while. */
+static void chain_settle(struct thread_plan *plan, uint32_t depth, unsigned pictures) {
+    struct chain_plan *chain = &plan->chain;
+    if (pictures > 1 && depth > APART_DEPTH) {
+        plan->changed = plan->changed || chain->apart == 0;
+        chain->apart = APART_SAMPLES;
+    } else if (chain->apart > 0) {
+        chain->apart--;
+        plan->changed = plan->changed || chain->apart == 0;
+    }
+}
+
 static bool status_ends(enum status status) {
     return status == STATUS_GONE || status == STATUS_DENIED || status == STATUS_ABSENT;
 }
@@ -193,6 +222,9 @@ enum status thread_sampler_stack(struct thread_sampler *sampler, struct thread_r
             record->node_count = stack->same;
         }
         if (result.outcome == WALK_DONE && !(stack->cut && stack_grow(record))) {
+            if (layout->frame_model == FRAME_MODEL_HEAP_CHAIN) {
+                chain_settle(&record->plan, stack->depth, pictures);
+            }
             plan_follow(sampler, record, &image, now_ns);
             return STATUS_OK;
         }

@@ -8,11 +8,14 @@
 #include "daemon/snapshot/thread_image.h"
 
 enum {
-    GAP = 3072,        /* frames so close are read as one span; less than a page, so that no hole in
-                          the target's memory lies between them */
-    GROUPS_MAX = 768,  /* spans of one thread; with more, wider gaps are read */
-    SWEEP = 64,        /* pictures between two looks for frames that were not wanted */
-    SPARE_FRAMES = 32, /* known beyond twice the stack's depth */
+    GAP = 3072, /* frames so close are read as one span; less than a page, so that no hole in
+                   the target's memory lies between them */
+    PAGE = 4096,
+    WHOLE_PAGES_FROM = 64, /* frames; of so many those that will be needed next lie around them */
+    GROUP_BYTES = 16384,   /* of a span at most, so that it holds frames of like depth */
+    GROUPS_MAX = 768,      /* spans of one thread; with more, wider gaps are read */
+    SWEEP = 64,            /* pictures between two looks for frames that were not wanted */
+    SPARE_FRAMES = 32,     /* known beyond twice the stack's depth */
     CHASE_MAX = 1 << 14,
     IDLE_NS = 500 * 1000 * 1000, /* after which a frame is forgotten */
 };
@@ -102,9 +105,11 @@ static uint32_t plan_know(struct chain_plan *plan, uint64_t address, uint32_t de
         memmove(&plan->order[at + 1], &plan->order[at],
                 (plan->index.count - 1 - at) * sizeof *plan->order);
         plan->order[at] = slot;
+        plan->frames[slot].group = CHAIN_NO_GROUP;
         plan->stale = true;
     }
-    plan->frames[slot] = (struct chain_frame){.last_wanted_ns = now_ns, .depth = depth};
+    plan->frames[slot].last_wanted_ns = now_ns;
+    plan->frames[slot].depth = depth;
     return slot;
 }
 
@@ -129,7 +134,8 @@ static void groups_make(struct chain_plan *plan, uint32_t frame_bytes) {
             uint64_t address = plan->index.frames[plan->order[i]].address;
             uint32_t depth = plan->frames[plan->order[i]].depth;
             struct chain_group *last = &plan->groups[plan->group_count - 1];
-            if (plan->group_count > 0 && address - last->start < last->size + gap) {
+            if (plan->group_count > 0 && address - last->start < last->size + gap &&
+                address - last->start < GROUP_BYTES * (gap / GAP)) {
                 last->size = (uint32_t)(address - last->start) + frame_bytes;
                 last->count++;
                 last->depth = depth > last->depth ? depth : last->depth;
@@ -142,8 +148,36 @@ static void groups_make(struct chain_plan *plan, uint32_t frame_bytes) {
             break;
         }
     }
+    for (uint32_t i = 0; plan->index.count > WHOLE_PAGES_FROM && i < plan->group_count; i++) {
+        struct chain_group *group = &plan->groups[i];
+        uint64_t end = (group->start + group->size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+        group->start &= ~(uint64_t)(PAGE - 1);
+        group->size = (uint32_t)(end - group->start);
+    }
     groups_sort(plan->groups, plan->group_count);
+    for (uint32_t i = 0; i < plan->group_count; i++) {
+        const struct chain_group *group = &plan->groups[i];
+        for (uint32_t j = group->first; j < group->first + group->count; j++) {
+            plan->frames[plan->order[j]].group = i;
+        }
+    }
     plan->stale = false;
+}
+
+/* Index of the group of the frame at `address`, or of what lies before it. */
+static uint32_t group_near(const struct chain_plan *plan, uint64_t address) {
+    uint32_t at = order_find(plan, address + 1);
+    while (at > 0 && plan->frames[plan->order[at - 1]].group == CHAIN_NO_GROUP) {
+        at--;
+    }
+    return at == 0 ? CHAIN_NO_GROUP : plan->frames[plan->order[at - 1]].group;
+}
+
+/* The group that is read as the i-th: from the one that was aimed at outwards, then what is further
+ * in. */
+static uint32_t group_at(const struct chain_plan *plan, uint32_t i) {
+    uint32_t outwards = plan->group_count - plan->first_group;
+    return i < outwards ? plan->first_group + i : plan->group_count - 1 - i;
 }
 
 bool chain_plan_add(struct chain_plan *plan, const struct py_layout *layout,
@@ -151,9 +185,12 @@ bool chain_plan_add(struct chain_plan *plan, const struct py_layout *layout,
     if (plan->stale) {
         groups_make(plan, chain_frame_bytes(layout));
     }
+    uint32_t first = plan->leaf == 0 ? CHAIN_NO_GROUP : group_near(plan, plan->leaf);
+    plan->first_group = first == CHAIN_NO_GROUP ? 0 : first;
+    plan->leaf = 0;
     for (uint32_t i = 0; i < plan->group_count; i++) {
-        if (picture_add(picture, raddr_make(plan->groups[i].start), plan->groups[i].size) ==
-            PICTURE_FULL) {
+        const struct chain_group *group = &plan->groups[group_at(plan, i)];
+        if (picture_add(picture, raddr_make(group->start), group->size) == PICTURE_FULL) {
             return false;
         }
     }
@@ -165,9 +202,11 @@ void chain_plan_image(struct chain_plan *plan, const struct py_layout *layout,
     const uint32_t frame_bytes = chain_frame_bytes(layout);
     plan->late_count = 0;
     for (uint32_t i = 0; i < plan->group_count; i++) {
-        const struct chain_group *group = &plan->groups[i];
+        struct chain_group *group = &plan->groups[group_at(plan, i)];
         const uint8_t *bytes = picture_span_bytes(picture, first_span + i);
         uint32_t got = picture->spans[first_span + i].got;
+        group->bytes = bytes;
+        group->got = got;
         for (uint32_t j = group->first; j < group->first + group->count; j++) {
             struct indexed_frame *frame = &plan->index.frames[plan->order[j]];
             uint64_t at = frame->address - group->start;
@@ -182,14 +221,14 @@ void chain_plan_want(struct chain_plan *plan, uint64_t address, uint32_t depth, 
 
 void chain_plan_expire(struct chain_plan *plan, uint32_t depth, uint64_t now_ns) {
     plan->deepest = depth > plan->deepest ? depth : plan->deepest;
-    while (plan->index.count > 2 * plan->deepest + SPARE_FRAMES) {
+    while (plan->index.count > 4 * plan->deepest + SPARE_FRAMES) {
         plan_evict(plan);
     }
     if (++plan->follows < SWEEP) {
         return;
     }
     plan->follows = 0;
-    plan->deepest -= (plan->deepest - depth) / 8;
+    plan->deepest -= (plan->deepest - depth) / 64;
     for (uint32_t i = plan->index.count; i-- > 0;) {
         uint32_t slot = plan->order[i];
         if (now_ns - plan->frames[slot].last_wanted_ns > IDLE_NS ||
@@ -197,6 +236,41 @@ void chain_plan_expire(struct chain_plan *plan, uint32_t depth, uint64_t now_ns)
             plan_remove(plan, slot);
         }
     }
+}
+
+/* What the picture at hand holds of a frame that is not known yet, but lies in the span of the
+ * known one at `at` in the order; NULL if it does not. */
+static const uint8_t *span_covers(const struct chain_plan *plan, uint32_t at, uint64_t address,
+                                  uint32_t frame_bytes) {
+    uint32_t group = plan->frames[plan->order[at]].group;
+    if (group == CHAIN_NO_GROUP) {
+        return NULL;
+    }
+    const struct chain_group *in = &plan->groups[group];
+    uint64_t offset = address - in->start;
+    return address >= in->start && offset + frame_bytes <= in->got ? in->bytes + offset : NULL;
+}
+
+/* The same for any known frame's span. `*group` is that span's group. */
+static const uint8_t *plan_covers(const struct chain_plan *plan, uint64_t address,
+                                  uint32_t frame_bytes, uint32_t *group) {
+    uint32_t at = order_find(plan, address);
+    const uint8_t *bytes = NULL;
+    for (uint32_t before = at; before > 0 && bytes == NULL; before--) {
+        bytes = span_covers(plan, before - 1, address, frame_bytes);
+        *group = plan->frames[plan->order[before - 1]].group;
+        if (*group != CHAIN_NO_GROUP) {
+            break;
+        }
+    }
+    for (; at < plan->index.count && bytes == NULL; at++) {
+        bytes = span_covers(plan, at, address, frame_bytes);
+        *group = plan->frames[plan->order[at]].group;
+        if (*group != CHAIN_NO_GROUP) {
+            break;
+        }
+    }
+    return bytes;
 }
 
 enum status chain_plan_learn(struct chain_plan *plan, const struct memory *memory,
@@ -211,14 +285,20 @@ enum status chain_plan_learn(struct chain_plan *plan, const struct memory *memor
     }
     bool all_late = true;
     for (uint32_t n = 0; n < CHASE_MAX && address != 0; n++) {
-        uint8_t bytes[CHAIN_FRAME_BYTES_MAX];
+        plan->deepest = n > plan->deepest ? n : plan->deepest;
+        uint8_t late_bytes[CHAIN_FRAME_BYTES_MAX];
+        uint32_t group = CHAIN_NO_GROUP;
         uint32_t slot = frame_index_find(&plan->index, address);
         if (slot != FRAME_UNKNOWN && plan->index.frames[slot].bytes != NULL) {
             break;
         }
-        enum status status = memory_read(memory, raddr_make(address), bytes, frame_bytes);
-        if (status != STATUS_OK) {
-            return n == 0 || status != STATUS_TORN ? status : STATUS_OK;
+        const uint8_t *bytes = plan_covers(plan, address, frame_bytes, &group);
+        if (bytes == NULL) {
+            enum status status = memory_read(memory, raddr_make(address), late_bytes, frame_bytes);
+            if (status != STATUS_OK) {
+                return n == 0 || status != STATUS_TORN ? status : STATUS_OK;
+            }
+            group = CHAIN_NO_GROUP;
         }
         if (slot == FRAME_UNKNOWN) {
             slot = plan_know(plan, address, UINT16_MAX, now_ns);
@@ -226,11 +306,15 @@ enum status chain_plan_learn(struct chain_plan *plan, const struct memory *memor
         if (slot == FRAME_UNKNOWN) {
             return STATUS_NOMEM;
         }
-        if (plan->late_count < CHAIN_LATE_MAX) {
+        if (bytes != NULL) {
+            plan->index.frames[slot].bytes = bytes;
+            plan->frames[slot].group = group;
+        } else if (plan->late_count < CHAIN_LATE_MAX) {
             uint8_t *late = plan->late + (size_t)plan->late_count++ * CHAIN_FRAME_BYTES_MAX;
-            memcpy(late, bytes, frame_bytes);
-            plan->index.frames[slot].bytes = late;
+            bytes = memcpy(late, late_bytes, frame_bytes);
+            plan->index.frames[slot].bytes = bytes;
         } else {
+            bytes = late_bytes;
             all_late = false;
         }
         /* What a dead frame's link leads to is asked for if it matters. */

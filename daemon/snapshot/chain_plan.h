@@ -22,14 +22,19 @@ enum {
     CHAIN_LATE_MAX = 64,         /* frames read one by one for a picture that lacks them */
 };
 
+#define CHAIN_NO_GROUP UINT32_MAX
+
 struct chain_frame {
     uint64_t last_wanted_ns;
     uint32_t depth; /* where in the stack it was, 0 the outermost */
+    uint32_t group; /* with which it is read; CHAIN_NO_GROUP: with none yet */
 };
 
 /* Frames that are read as one span. */
 struct chain_group {
     uint64_t start;
+    const uint8_t *bytes; /* in the picture at hand, `got` of them */
+    uint32_t got;
     uint32_t size;
     uint32_t first, count; /* in `order` */
     uint32_t depth;        /* of the innermost one */
@@ -41,9 +46,13 @@ struct chain_plan {
     uint32_t *order;            /* slots in use, by address */
     struct chain_group *groups;
     uint32_t group_count, capacity;
-    uint32_t deepest; /* frames in the deepest one of the last stacks */
-    uint32_t follows; /* pictures since the last sweep */
-    uint8_t *late;    /* CHAIN_LATE_MAX frames; NULL while none was needed */
+    uint32_t first_group; /* that is read first */
+    uint64_t leaf;        /* where the next picture begins; 0: at the innermost frame known */
+    uint32_t apart;       /* samples for which the thread is left out of pictures of all threads */
+    bool alone;           /* the next picture is of this thread only */
+    uint32_t deepest;     /* frames in the deepest one of the last stacks */
+    uint32_t follows;     /* pictures since the last sweep */
+    uint8_t *late;        /* CHAIN_LATE_MAX frames; NULL while none was needed */
     uint32_t late_count;
     bool stale; /* frames came or went since the groups were made */
 };

@@ -126,6 +126,12 @@ static bool outside_add(struct thread_plan *plan, struct picture *picture) {
 
 uint32_t thread_plan_add(struct thread_plan *plan, const struct py_layout *layout,
                          struct picture *picture) {
+    bool alone = plan->chain.alone;
+    plan->chain.alone = false;
+    if (plan->chain.apart > 0 && !alone) {
+        plan->changed = false;
+        return PICTURE_FULL;
+    }
     uint32_t first = picture_add(picture, plan->state, layout->thread.size);
     if (first == PICTURE_FULL) {
         return PICTURE_FULL;
