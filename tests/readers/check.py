@@ -1,34 +1,29 @@
 #!/usr/bin/env python3
 """Gives profiles to readers that nobody here wrote, and compares what they make of them with ours.
 
-    check.py --tally PRINT_TALLY [--make MAKE_PROFILE] READER [PROFILE...]
+    check.py --tally PRINT_TALLY --make MAKE_PROFILE --report ECHION READER [PROFILE...]
 
-READER is austin-python (from PyPI), speedscope (from npm) or flamegraph (Debian's copy of FlameGraph, in
-libdevel-nytprof-perl). They are installed into ${ECHION_CACHE:-~/.cache/echion}. Without a PROFILE, one of
-each format is made by MAKE_PROFILE. Exit status 77: the reader cannot be installed here.
+READER is austin-python, speedscope or flamegraph (install.py says where they come from), or ours. Without
+a PROFILE, one of each format is made by MAKE_PROFILE; and small ones, which are cut at every byte of their
+last samples, as they are where the writer was killed: what is whole in them has to be read (cut.py).
+Exit status 77: the reader cannot be installed here, which with CI=true is a failure.
 """
 
 import argparse
-import glob
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 
+import cut
+import install
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-CACHE = os.environ.get("ECHION_CACHE") or os.path.expanduser("~/.cache/echion")
-AUSTIN_PYTHON = "austin-python==2.4.0"
-SPEEDSCOPE = "speedscope@1.20.0"  # the last one whose importer is a file of its own
-FLAMEGRAPH = "libdevel-nytprof-perl"
+CI = os.environ.get("CI") == "true"
 SKIP = 77
-
-
-class NotInstallable(Exception):
-    pass
 
 
 class Mismatch(Exception):
@@ -37,52 +32,6 @@ class Mismatch(Exception):
 
 def run(*command, **options):
     return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, **options).stdout
-
-
-def install(folder, step):
-    """Runs `step` on a new folder beside `folder`, and puts it there if it succeeds."""
-    if not os.path.isdir(folder):
-        os.makedirs(CACHE, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-            new = os.path.join(scratch, "new")
-            try:
-                step(new)
-            except (OSError, subprocess.SubprocessError) as error:
-                raise NotInstallable(error) from error
-            try:
-                os.rename(new, folder)
-            except OSError:
-                if not os.path.isdir(folder):  # unless another run was faster
-                    raise
-    return folder
-
-
-def austin_python_folder():
-    def step(folder):
-        pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q")
-        run(*pip, "--root-user-action=ignore", "--target", folder, AUSTIN_PYTHON)
-
-    return install(os.path.join(CACHE, "readers-austin-python-2.4.0"), step)
-
-
-def speedscope_folder():
-    def step(folder):
-        os.mkdir(folder)
-        run("npm", "pack", "--silent", SPEEDSCOPE, cwd=folder)
-        run("tar", "xzf", *glob.glob("*.tgz", root_dir=folder), cwd=folder)
-
-    folder = install(os.path.join(CACHE, "readers-speedscope-1.20.0"), step)
-    return os.path.join(folder, "package", "dist", "release")
-
-
-def flamegraph_program():
-    def step(folder):
-        os.mkdir(folder)
-        run("apt-get", "download", "-q", FLAMEGRAPH, cwd=folder, stderr=subprocess.STDOUT)
-        run("dpkg", "-x", *glob.glob("*.deb", root_dir=folder), ".", cwd=folder)
-
-    folder = install(os.path.join(CACHE, "readers-flamegraph"), step)
-    return os.path.join(folder, "usr/share/perl5/Devel/NYTProf/flamegraph.pl")
 
 
 def our_reading(tally, profile):
@@ -124,16 +73,14 @@ def stacks_only(profile, folder):
     return path
 
 
+def read_austin_python(*arguments):
+    program = os.path.join(HERE, "read_austin_python.py")
+    environment = {**os.environ, "PYTHONPATH": install.austin_python()}
+    return json.loads(run(sys.executable, program, *arguments, env=environment))
+
+
 def check_austin_python(profile, ours, folder):
-    path = austin_python_folder()
-    theirs = json.loads(
-        run(
-            sys.executable,
-            os.path.join(HERE, "read_austin_python.py"),
-            profile,
-            env={**os.environ, "PYTHONPATH": path},
-        )
-    )
+    theirs = read_austin_python(profile)
     expect_equal("samples", theirs["samples"], ours["samples"])
     expect_equal("total", theirs["total"], ours["total"])
     is_mojo = profile.endswith(".mojo")
@@ -159,73 +106,156 @@ def text_inclusive(path):
     return dict(inclusive)
 
 
+def read_speedscope(*paths):
+    program = os.path.join(HERE, "read_speedscope.mjs")
+    return json.loads(run(install.node_program(), program, install.speedscope(), *paths))
+
+
 def check_speedscope(profile, ours, folder):
-    if shutil.which("node") is None:
-        raise NotInstallable("there is no node")
     stacks = stacks_only(profile, folder)
-    theirs = json.loads(
-        run("node", os.path.join(HERE, "read_speedscope.mjs"), speedscope_folder(), stacks)
-    )
+    (theirs,) = read_speedscope(stacks)
     expect_equal("total", theirs["total"], ours["total"])
     expect_equal_times("inclusive", theirs["inclusive"], text_inclusive(stacks))
-    return None
 
 
-def check_flamegraph(profile, ours, folder):
-    stacks = stacks_only(profile, folder)
+def read_flamegraph(path):
+    """The total in its graph, and what it complains of."""
     result = subprocess.run(
-        ["perl", flamegraph_program(), "--minwidth", "0", stacks],
+        ["perl", install.flamegraph(), "--minwidth", "0", path],
         text=True,
+        errors="replace",
         capture_output=True,
         check=True,
     )
-    expect_equal("complaints", result.stderr, "")
     total = re.search(r"all \(([0-9,]+) samples, 100%\)", result.stdout)
     if total is None:
         raise Mismatch(f"no total in its graph: {result.stdout[:300]}")
-    expect_equal("total", int(total[1].replace(",", "")), ours["total"])
-    return None
+    return int(total[1].replace(",", "")), result.stderr
 
 
-CHECKS = {  # and the formats that they read
-    "austin-python": (check_austin_python, (".austin", ".mojo")),
-    "speedscope": (check_speedscope, (".austin",)),
-    "flamegraph": (check_flamegraph, (".austin",)),
+def check_flamegraph(profile, ours, folder):
+    total, complaints = read_flamegraph(stacks_only(profile, folder))
+    expect_equal("complaints", complaints, "")
+    expect_equal("total", total, ours["total"])
+
+
+def check_ours(profile, ours, folder):
+    """The same as the other format: compared when both have been made."""
+
+
+def cut_austin_python(profile, cuts, folder, options):
+    """It has every whole sample, and ends with an error at most then. Of a .mojo file it holds the last one
+    back until it knows that no more belongs to it: if the cut goes through what tells it, that one alone is
+    missing."""
+    is_mojo = profile.endswith(".mojo")
+    errors = {None, "MojoParseError"} if is_mojo else {None, "InvalidSample", "InvalidFrame", "ValueError"}
+    readings = read_austin_python("--cut", str(cuts[0].size), profile)
+    expect_equal("cuts", [reading["size"] for reading in readings], [each.size for each in cuts])
+    for each, reading in zip(cuts, readings):
+        wanted = each.whole - each.between
+        if reading["same"] < wanted or reading["yielded"] > each.whole + 1:
+            raise Mismatch(f"of the first {each.size} bytes, with {each.whole} samples: {reading}")
+        if reading["error"] not in errors or (each.clean and reading["error"]):
+            raise Mismatch(f"of the first {each.size} bytes: {reading}")
+
+
+def cut_stacks(profile, cuts, folder):
+    """For each cut through stacks: the path of a copy of the last of them, their total as far as metrics are
+    there, and whether the very last line has one."""
+    with open(profile, "rb") as source:
+        data = source.read()
+    seen = set()
+    for each in cuts:
+        lines = [line for line in data[: each.size].splitlines(keepends=True) if line[:1] != b"#"][-10:]
+        text = b"".join(lines)
+        if text not in seen:  # and not cut through the metadata behind them
+            seen.add(text)
+            path = os.path.join(folder, f"cut-{each.size}.txt")
+            with open(path, "wb") as copy:
+                copy.write(text)
+            metrics = [re.search(rb" (\d+)\n?\Z", line) for line in lines]
+            yield path, sum(int(metric[1]) for metric in metrics if metric), metrics[-1] is not None
+
+
+def cut_speedscope(profile, cuts, folder, options):
+    paths, totals, _ = zip(*cut_stacks(profile, cuts, folder))
+    expect_equal("totals", [theirs["total"] for theirs in read_speedscope(*paths)], list(totals))
+
+
+def cut_flamegraph(profile, cuts, folder, options):
+    for path, total, has_metric in cut_stacks(profile, cuts, folder):
+        expected = (total, "" if has_metric else "Ignored 1 lines with invalid format\n")
+        expect_equal(f"total and complaints for {path}", read_flamegraph(path), expected)
+
+
+def cut_ours(profile, cuts, folder, options):
+    with open(profile, "rb") as source:
+        data = source.read()
+    path = os.path.join(folder, "cut" + os.path.splitext(profile)[1])
+    for each in cuts:
+        with open(path, "wb") as copy:
+            copy.write(data[: each.size])
+        expect_equal(f"of {each}: samples", our_reading(options.tally, path)["samples"], each.whole)
+        page = run(options.report, "report", path)
+        expect_equal(f"of {each}: the note", "the last record was cut off" in page, not each.clean)
+
+
+CHECKS = {  # of a profile, of one that is cut, and the formats that the reader reads
+    "austin-python": (check_austin_python, cut_austin_python, (".austin", ".mojo")),
+    "speedscope": (check_speedscope, cut_speedscope, (".austin",)),
+    "flamegraph": (check_flamegraph, cut_flamegraph, (".austin",)),
+    "ours": (check_ours, cut_ours, (".austin", ".mojo")),
 }
+
+
+def made(folder, options, *rounds):
+    """A profile of each format, small ones with a number of rounds."""
+    for suffix in ("austin", "mojo"):
+        profile = os.path.join(folder, f"made{''.join(rounds)}.{suffix}")
+        run(options.make, suffix, profile, *rounds)
+        yield profile
+
+
+def check_cuts(check_cut, profile, folder, options):
+    with open(profile, "rb") as source:
+        cuts = list(cut.everywhere(source.read(), os.path.splitext(profile)[1]))
+    check_cut(profile, cuts, folder, options)
+    print(f"{options.reader}: {os.path.basename(profile)}: cut at {len(cuts)} bytes, what is whole is read")
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tally", required=True)
-    parser.add_argument("--make")
+    parser.add_argument("--make", required=True)
+    parser.add_argument("--report", required=True)
     parser.add_argument("reader", choices=CHECKS)
     parser.add_argument("profiles", nargs="*")
     options = parser.parse_args()
+    check, check_cut, suffixes = CHECKS[options.reader]
     with tempfile.TemporaryDirectory() as folder:
-        profiles = options.profiles
+        profiles, small = options.profiles, []
         if not profiles:
-            profiles = [os.path.join(folder, f"made.{suffix}") for suffix in ("austin", "mojo")]
-            for profile in profiles:
-                run(options.make, profile.rpartition(".")[2], profile)
+            profiles, small = list(made(folder, options)), list(made(folder, options, "1"))
             readings = [our_reading(options.tally, profile) for profile in profiles]
             expect_equal_times("our two formats", readings[0]["inclusive"], readings[1]["inclusive"])
             expect_equal_times("our two formats", readings[0]["own"], readings[1]["own"])
-        check, suffixes = CHECKS[options.reader]
         for profile in profiles:
-            if not profile.endswith(suffixes):
-                continue
-            ours = our_reading(options.tally, profile)
-            metadata = check(profile, ours, folder)
-            if metadata is not None and "mode" not in metadata:
-                raise Mismatch(f"no mode in the metadata: {metadata}")
-            print(f"{options.reader}: {os.path.basename(profile)}: {ours['total']} in all, as we have it")
+            if profile.endswith(suffixes):
+                ours = our_reading(options.tally, profile)
+                metadata = check(profile, ours, folder)
+                if metadata is not None and "mode" not in metadata:
+                    raise Mismatch(f"no mode in the metadata: {metadata}")
+                print(f"{options.reader}: {os.path.basename(profile)}: {ours['total']} in all, as we have it")
+        for profile in small:
+            if profile.endswith(suffixes):
+                check_cuts(check_cut, profile, folder, options)
 
 
 try:
     main()
-except NotInstallable as error:
-    print(f"SKIP: the reader cannot be installed here: {error}")
-    sys.exit(SKIP)
+except install.NotInstallable as error:
+    print(f"{'FAIL' if CI else 'SKIP'} the reader cannot be installed here: {error}")
+    sys.exit(1 if CI else SKIP)
 except Mismatch as error:
     print(f"FAILED: {error}")
     sys.exit(1)

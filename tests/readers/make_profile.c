@@ -1,6 +1,6 @@
-/* make_profile FORMAT FILE: writes a small profile through the real writers, for check.py to read
- * with programs that nobody here wrote. It has what can trip a reader up: names beyond ASCII,
- * colons and spaces, torn stacks, empty stacks, trampolines, nameless code, several threads,
+/* make_profile FORMAT FILE [ROUNDS]: writes a small profile through the real writers, for check.py
+ * to read with programs that nobody here wrote. It has what can trip a reader up: names beyond
+ * ASCII, colons and spaces, torn stacks, empty stacks, trampolines, nameless code, several threads,
  * processes and interpreters, recursion, large and zero metrics, and batches that repeat and that
  * are new. */
 #include <fcntl.h>
@@ -72,10 +72,11 @@ static void fill(struct batch *batch, const struct code *const *functions) {
 
 int main(int argc, char **argv) {
     struct error error = {.text = "out of memory"};
-    if (argc != 3) {
-        (void)fprintf(stderr, "Usage: make_profile austin|mojo FILE\n");
+    if (argc != 3 && argc != 4) {
+        (void)fprintf(stderr, "Usage: make_profile austin|mojo FILE [ROUNDS]\n");
         return 64;
     }
+    int rounds = argc == 4 ? atoi(argv[3]) : ROUNDS;
     enum output_format format =
         strcmp(argv[1], "mojo") == 0 ? OUTPUT_FORMAT_MOJO : OUTPUT_FORMAT_AUSTIN;
     const struct code *functions[FUNCTIONS];
@@ -94,7 +95,7 @@ int main(int argc, char **argv) {
     require(writer_metadata(writer, "austin", "3.7.0", &error), &error);
     require(writer_metadata(writer, "mode", "wall", &error), &error);
     require(writer_metadata_number(writer, "interval", 1000, &error), &error);
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < rounds; round++) {
         fill(batch, functions);
         require(writer_batch(writer, batch, &error), &error);
         require(writer_flush(writer, &error), &error);

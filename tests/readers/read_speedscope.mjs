@@ -1,10 +1,10 @@
-// What speedscope's importer makes of a profile, as JSON. Loads the importer out of the folder of a
+// What speedscope's importer makes of each of some profiles, as JSON. Loads the importer out of the folder of a
 // speedscope release, a bundle for browsers, into a context with just enough of a browser in it.
 import fs from 'node:fs'
 import path from 'node:path'
 import vm from 'node:vm'
 
-const [folder, profilePath] = process.argv.slice(2)
+const [folder, ...profilePaths] = process.argv.slice(2)
 const context = vm.createContext({ console: { log() {}, warn() {} }, TextDecoder, TextEncoder,
                                    performance, setTimeout, atob, URL })
 context.window = context
@@ -24,14 +24,23 @@ const modules = context.parcelRequire.modules
 const id = Object.keys(modules).find(
     key => modules[key][0].toString().includes('importProfileGroupFromText='))
 const importer = context.parcelRequire(id)
-const group = await importer.importProfileGroupFromText(
-    path.basename(profilePath), fs.readFileSync(profilePath, 'utf8'))
-const inclusive = {}
-let total = 0
-for (const profile of group.profiles) {
-    total += profile.getTotalWeight()
-    profile.forEachFrame(frame => {
-        inclusive[frame.name] = (inclusive[frame.name] ?? 0) + frame.getTotalWeight()
-    })
+
+async function read(profilePath) {
+    const group = await importer.importProfileGroupFromText(
+        path.basename(profilePath), fs.readFileSync(profilePath, 'utf8'))
+    const inclusive = {}
+    let total = 0
+    for (const profile of group.profiles) {
+        total += profile.getTotalWeight()
+        profile.forEachFrame(frame => {
+            inclusive[frame.name] = (inclusive[frame.name] ?? 0) + frame.getTotalWeight()
+        })
+    }
+    return { total, inclusive }
 }
-process.stdout.write(JSON.stringify({ total, inclusive }))
+
+const readings = []
+for (const profilePath of profilePaths) {
+    readings.push(await read(profilePath))
+}
+process.stdout.write(JSON.stringify(readings))
