@@ -11,6 +11,7 @@ enum exit_status {
     EXIT_STATUS_NOT_PYTHON = 65,      /* the process is not a Python, or its data is nonsense */
     EXIT_STATUS_NO_PROCESS = 66,      /* no such process, or it ended before the first sample */
     EXIT_STATUS_UNKNOWN_PYTHON = 69,  /* a Python that this version does not know */
+    EXIT_STATUS_INTERNAL = 70,        /* a mistake of ours: the counts do not add up */
     EXIT_STATUS_SYSTEM = 71,          /* a system call failed that has no reason to */
     EXIT_STATUS_OUTPUT = 73,          /* the output cannot be created */
     EXIT_STATUS_WRITE = 74,           /* writing to the output failed */

@@ -1,11 +1,27 @@
 #include "daemon/service/outcome.h"
 
+#include <inttypes.h>
+
 #include "daemon/service/exit_status.h"
 #include "daemon/service/notice.h"
 #include "daemon/service/summary.h"
 
 int outcome_of_output(enum status status) {
     return status == STATUS_UNSUPPORTED ? EXIT_STATUS_USAGE : EXIT_STATUS_OUTPUT;
+}
+
+/* The profile is as good as it was; what it says of itself is not to be relied on. */
+static bool tell_counts(const struct sampler_counts *counts) {
+    notice_explain("%" PRIu64 " ticks, %" PRIu64 " samples due: %" PRIu64 " kept, %" PRIu64
+                   " torn, %" PRIu64 " missed",
+                   counts->ticks, counts->due, counts->kept, counts->torn, counts->missed);
+    if (sampler_counts_add_up(counts)) {
+        return true;
+    }
+    notice_say("internal error: %" PRIu64 " samples were due, but %" PRIu64 " kept, %" PRIu64
+               " torn and %" PRIu64 " missed; please report this",
+               counts->due, counts->kept, counts->torn, counts->missed);
+    return false;
 }
 
 int outcome_tell(const struct session_result *result, const struct options *options) {
@@ -24,6 +40,10 @@ int outcome_tell(const struct session_result *result, const struct options *opti
     } else if (!written && result->writing != STATUS_ABSENT) {
         notice_say("%s", result->writing_error.text);
         exit_status = EXIT_STATUS_WRITE;
+    }
+    /* A thread that hangs may come back while its counts are copied. */
+    if (!result->stuck && !tell_counts(&result->counts) && exit_status == EXIT_STATUS_OK) {
+        exit_status = EXIT_STATUS_INTERNAL;
     }
     if (result->started && result->writing == STATUS_ABSENT && exit_status == EXIT_STATUS_OK) {
         notice_say("no sample was taken: %s stays as it was", output);

@@ -65,6 +65,12 @@ static void count_add(_Atomic uint64_t *count, uint64_t by) {
     atomic_store_explicit(count, now + by, memory_order_relaxed);
 }
 
+/* All threads of so many ticks. */
+static void count_missed(struct sampler *sampler, uint64_t ticks) {
+    count_add(&sampler->missed, ticks * sampler->threads.count);
+    count_add(&sampler->due, ticks * sampler->threads.count);
+}
+
 static void count_set(_Atomic uint64_t *count, uint64_t value) {
     atomic_store_explicit(count, value, memory_order_relaxed);
 }
@@ -292,6 +298,7 @@ static bool sample_emit(struct sampler *sampler, struct thread_record *record, b
 static enum status tick(struct sampler *sampler, uint64_t now_ns) {
     enum status status = picture_all(sampler, now_ns);
     if (status != STATUS_OK) {
+        count_missed(sampler, 1);
         return status;
     }
     uint64_t kept = 0;
@@ -341,8 +348,7 @@ static uint64_t ticks_account(struct sampler *sampler, uint64_t due_ns, uint64_t
     }
     uint64_t behind = (now_ns - due_ns) / interval;
     count_add(&sampler->ticks, behind + 1);
-    count_add(&sampler->missed, behind * sampler->threads.count);
-    count_add(&sampler->due, behind * sampler->threads.count);
+    count_missed(sampler, behind);
     if (now_ns - due_ns > interval / 2) {
         count_add(&sampler->late, 1);
     }
@@ -400,8 +406,7 @@ enum status sampler_run(struct sampler *sampler, struct error *error) {
         atomic_store_explicit(&sampler->read_since, now_ns, memory_order_relaxed);
         status = housekeep(sampler, now_ns);
         if (!emitter_ready(&sampler->emitter, now_ns) || status != STATUS_OK) {
-            count_add(&sampler->missed, sampler->threads.count);
-            count_add(&sampler->due, sampler->threads.count);
+            count_missed(sampler, 1);
         } else {
             status = tick(sampler, now_ns);
             if (status == STATUS_OK) {

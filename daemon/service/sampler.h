@@ -38,6 +38,11 @@ struct sampler_counts {
     uint64_t cpu_unseen_us; /* with `cpu`: CPU time of threads that were never seen */
 };
 
+/* Whether what was due is accounted for: true of every sampler that does not run. */
+static inline bool sampler_counts_add_up(const struct sampler_counts *counts) {
+    return counts->kept + counts->torn + counts->missed == counts->due;
+}
+
 /* The process and the runtime stay the caller's and must outlive the sampler. */
 STATUS_CHECKED enum status sampler_create(const struct process *process,
                                           const struct runtime *runtime,

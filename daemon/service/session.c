@@ -1,6 +1,5 @@
 #include "daemon/service/session.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -139,7 +138,6 @@ static enum status sample_program(struct session *session, struct error *error) 
     counts_add(&session->earlier, &counts);
     session->sampler = NULL;
     (void)pthread_mutex_unlock(&session->lock);
-    assert(counts.kept + counts.torn + counts.missed == counts.due);
     sampler_destroy(sampler);
     return status;
 }
@@ -429,7 +427,6 @@ void session_end(struct session *session, struct session_result *out) {
                                                  ? output_file_name(session->output)
                                                  : session->options->output,
                                    .stuck = session->given_up || session->unread};
-    session_counts(session, &out->counts);
     if (session->given_up) {
         out->status = explain_silence(session, &out->error);
     } else if (!session->unread) {
@@ -437,6 +434,7 @@ void session_end(struct session *session, struct session_result *out) {
         out->status = session->status;
         out->error = session->error;
     }
+    session_counts(session, &out->counts);
     if (session->unread) {
         out->writing = error_set(&out->writing_error, STATUS_SYS,
                                  "%s takes no more data; the profile is cut short", out->output);

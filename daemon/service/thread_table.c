@@ -1,4 +1,4 @@
-/* HOT: thread_table_watch, thread_table_has_changed; no allocation, lock, log or system call. */
+/* HOT: no allocation, lock, log or system call, except in what scans the lists, which is cold. */
 #include "daemon/service/thread_table.h"
 
 #include <stdlib.h>

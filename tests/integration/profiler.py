@@ -208,8 +208,9 @@ class TestCase(unittest.TestCase):
         for text in texts:
             self.assertIn(text, done.stderr)
 
-    def expect_whole(self, profile):
-        """Checks that a profile has a header and a footer, and that its counts add up."""
+    def expect_whole(self, profile, said=""):
+        """Checks that a profile has a header and a footer, and that its counts add up: also to what
+        was due, if `said` is what echiond -v has said."""
         for key in ("austin", "echion", "interval", "mode", "python"):
             self.assertIn(key, profile.metadata)
         self.assertEqual(profile.metadata["austin"], "3.7.0")
@@ -217,3 +218,8 @@ class TestCase(unittest.TestCase):
             self.assertGreaterEqual(profile.number(key), 0)
         self.assertEqual(profile.number("samples"), profile.number("kept") + profile.number("torn"))
         self.assertGreater(len(profile.samples), 0)
+        for due, *parts in re.findall(
+            r" (\d+) samples due: (\d+) kept, (\d+) torn, (\d+) missed", said
+        ):
+            self.assertEqual(int(due), sum(map(int, parts)))
+            self.assertEqual(parts, [profile.metadata[key] for key in ("kept", "torn", "missed")])

@@ -16,7 +16,8 @@ class HowItEnds(profiler.TestCase):
     def expect_profile(self, done, path=None):
         self.assertEqual(done.returncode, 0, done.stderr)
         profile = Profile.read(path or self.folder / "out.austin")
-        self.expect_whole(profile)
+        self.expect_whole(profile, done.stderr)
+        self.assertIn("samples due:", done.stderr)
         self.assertLessEqual({"outer", "inner"}, profile.functions())
         return profile
 
@@ -26,7 +27,7 @@ class HowItEnds(profiler.TestCase):
 
     def test_exposure(self):
         target = self.busy()
-        done = self.run_to_end(ECHIOND, "-p", target.pid, "-x", "0.5", "-o", "out.austin")
+        done = self.run_to_end(ECHIOND, "-p", target.pid, "-vx", "0.5", "-o", "out.austin")
         profile = self.expect_profile(done)
         self.assertGreater(profile.number("duration"), 300_000)
         self.assertIsNone(target.poll())
@@ -36,7 +37,7 @@ class HowItEnds(profiler.TestCase):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             with self.subTest(signal=number.name):
                 out = self.folder / f"{number.name}.austin"
-                daemon = self.attach(target.pid, "-o", out)
+                daemon = self.attach(target.pid, "-vo", out)
                 self.wait_for_samples(out, daemon)
                 daemon.send_signal(number)
                 self.expect_profile(self.finish(daemon), out)
@@ -45,7 +46,7 @@ class HowItEnds(profiler.TestCase):
         target = self.busy()
         out = self.folder / "out.austin"
         daemon = self.start(
-            "sh", "-c", 'trap "" HUP; exec "$@"', "sh", ECHIOND, "-p", target.pid, "-o", out,
+            "sh", "-c", 'trap "" HUP; exec "$@"', "sh", ECHIOND, "-p", target.pid, "-vo", out,
             stderr=subprocess.PIPE,
         )
         self.wait_for_samples(out, daemon)
@@ -68,7 +69,7 @@ class HowItEnds(profiler.TestCase):
     def test_the_end_of_the_target(self):
         target = self.busy()
         out = self.folder / "out.austin"
-        daemon = self.attach(target.pid, "-o", out)
+        daemon = self.attach(target.pid, "-vo", out)
         self.wait_for_samples(out, daemon)
         target.stdin.close()
         self.assertEqual(target.wait(), 7)
@@ -77,7 +78,7 @@ class HowItEnds(profiler.TestCase):
     def test_the_death_of_the_target(self):
         target = self.busy()
         out = self.folder / "out.austin"
-        daemon = self.attach(target.pid, "-o", out)
+        daemon = self.attach(target.pid, "-vo", out)
         self.wait_for_samples(out, daemon)
         target.kill()
         target.wait()
@@ -107,7 +108,7 @@ class HowItEnds(profiler.TestCase):
         )
         pid = int(parent.stdout.readline())
         out = self.folder / "out.austin"
-        daemon = self.attach(pid, "-o", out)
+        daemon = self.attach(pid, "-vo", out)
         self.wait_for_samples(out, daemon)
         parent.stdin.write("now\n")
         parent.stdin.flush()
