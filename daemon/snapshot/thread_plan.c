@@ -5,7 +5,9 @@
 
 enum {
     CHUNK_SLACK = 512, /* bytes read beyond the top: a frame may be pushed meanwhile */
-    CHUNK_STEP = 256,  /* lengths are multiples of it, so that they seldom change */
+    CHUNK_WHOLE =
+        16384,        /* the usual size: DATA_STACK_CHUNK_SIZE in Python/pystate.c, 3.11 to 3.15 */
+    CHUNK_STEP = 256, /* lengths are multiples of it, so that they seldom change */
     OUTSIDE_IDLE_NS = 100 * 1000 * 1000, /* after which an outside frame is forgotten */
     CHUNK_IDLE = 256,   /* pictures after which chunks that are not in use are forgotten */
     MERGE_GAP = 8192,   /* outside frames so close are read as one span */
@@ -46,6 +48,12 @@ static enum status chunks_reserve(struct thread_plan *plan, uint32_t count) {
 static uint32_t chunk_length(uint32_t size, uint64_t used) {
     uint64_t length = (used + CHUNK_SLACK + CHUNK_STEP - 1) / CHUNK_STEP * CHUNK_STEP;
     return length < size ? (uint32_t)length : size;
+}
+
+/* Whether all of a chunk is read, whatever is in use: a stack of several is full and empty again
+ * between the reading of the thread state, which tells, and that of the chunk. */
+static bool chunk_whole(const struct thread_plan *plan, const struct plan_chunk *chunk) {
+    return plan->chunk_count > 1 && chunk->size <= CHUNK_WHOLE;
 }
 
 /* Bytes in use of the last chunk, by the thread state's datastack_top. */
@@ -102,6 +110,11 @@ enum status thread_plan_learn(struct thread_plan *plan, const struct memory *mem
         struct plan_chunk swap = plan->chunks[i];
         plan->chunks[i] = plan->chunks[j - 1];
         plan->chunks[j - 1] = swap;
+    }
+    for (uint32_t i = 0; i < plan->chunk_count; i++) {
+        if (chunk_whole(plan, &plan->chunks[i])) {
+            plan->chunks[i].length = plan->chunks[i].size;
+        }
     }
     return STATUS_OK;
 }
@@ -293,7 +306,7 @@ void thread_plan_want(struct thread_plan *plan, uint64_t address, uint32_t size,
 
 /* Fits the length that is read of a chunk to the bytes that are in use of it. */
 static void chunk_fit(struct thread_plan *plan, struct plan_chunk *chunk, uint64_t used) {
-    uint32_t length = chunk_length(chunk->size, used);
+    uint32_t length = chunk_whole(plan, chunk) ? chunk->size : chunk_length(chunk->size, used);
     if (length > chunk->length) {
         chunk->length = length;
         plan->changed = true;
