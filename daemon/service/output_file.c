@@ -295,6 +295,10 @@ enum status output_file_take(struct output_file *file, int *fd, struct error *er
     return STATUS_OK;
 }
 
+int output_file_descriptor(const struct output_file *file) {
+    return file->fd;
+}
+
 /* Removes the file that was created and never taken, if it is still the one under its name. */
 static void remove_untaken(const struct output_file *file) {
     struct stat ours, there;

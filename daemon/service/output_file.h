@@ -31,6 +31,9 @@ STATUS_CHECKED enum status output_file_open(const char *pattern, const enum outp
  */
 STATUS_CHECKED enum status output_file_take(struct output_file *file, int *fd, struct error *error);
 
+/* Its descriptor, which stays its own; -1 once it was taken. */
+int output_file_descriptor(const struct output_file *file);
+
 /* Closes it; a file that was created here and never taken is removed again. Accepts NULL. */
 void output_file_destroy(struct output_file *file);
 

@@ -1,10 +1,11 @@
 #include "daemon/service/recorder.h"
 
+#include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/guard.h"
@@ -13,7 +14,14 @@
 /* The format's version that readers ask for; we name ourselves beside it. */
 #define AUSTIN_VERSION "3.7.0"
 
-enum { NOTES_MAX = 8, NOTE_SIZE = 128 };
+enum {
+    NOTES_MAX = 8,
+    NOTE_SIZE = 128,
+    READER_LOOK_NS = 100 * 1000 * 1000, /* how often the other end of a pipe is looked at */
+};
+
+/* What is known of the output's other end. */
+enum reader { READER_UNKNOWN, READER_NONE, READER_WATCHED };
 
 struct note {
     const char *key;
@@ -26,6 +34,8 @@ struct recorder {
     struct writer *writer; /* NULL until there is something to write */
     enum status status;    /* the writing thread's, until it has been joined; so is the error */
     struct error error;
+    enum reader reader;
+    int reader_fd; /* the output's or the writer's */
     atomic_bool failed;
     atomic_bool done;
 
@@ -117,9 +127,21 @@ static enum status write_footer(struct recorder *recorder, const struct sampler_
     return writer_finish(recorder->writer, error);
 }
 
+static void find_reader(struct recorder *recorder) {
+    struct stat output;
+    /* Taking it moves the descriptor to the writer; its number stays. */
+    recorder->reader_fd = output_file_descriptor(*recorder->plan.output);
+    bool has_end = fstat(recorder->reader_fd, &output) == 0 &&
+                   (S_ISFIFO(output.st_mode) || S_ISSOCK(output.st_mode));
+    recorder->reader = has_end ? READER_WATCHED : READER_NONE;
+}
+
 /* Takes the output and begins it. */
 static enum status begin(struct recorder *recorder, struct error *error) {
     GUARD_FD int fd = -1;
+    if (recorder->reader == READER_UNKNOWN) {
+        find_reader(recorder);
+    }
     enum status status = output_file_take(*recorder->plan.output, &fd, error);
     if (status == STATUS_OK) {
         status =
@@ -164,19 +186,48 @@ static enum status end(struct recorder *recorder, struct error *error) {
     return status == STATUS_OK ? write_footer(recorder, &counts, error) : status;
 }
 
+static void fail(struct recorder *recorder, enum status status) {
+    recorder->status = status;
+    atomic_store(&recorder->failed, true);
+    ring(recorder);
+}
+
+static void take_batch(struct recorder *recorder, const struct batch *batch) {
+    bool empty = batch->sample_count == 0 && recorder->writer == NULL;
+    if (!empty && recorder->status == STATUS_OK) {
+        enum status status = record(recorder, batch, &recorder->error);
+        if (status != STATUS_OK) {
+            fail(recorder, status);
+        }
+    }
+}
+
+/* Writing tells that nobody reads any more; but there may be nothing to write. */
+static void watch_reader(struct recorder *recorder) {
+    if (recorder->reader == READER_UNKNOWN && atomic_load(recorder->plan.settled)) {
+        find_reader(recorder);
+    }
+    if (recorder->reader != READER_WATCHED || recorder->status != STATUS_OK) {
+        return;
+    }
+    struct pollfd end = {.fd = recorder->reader_fd};
+    if (poll(&end, 1, 0) == 1 && (end.revents & (POLLERR | POLLHUP)) != 0) {
+        fail(recorder,
+             error_set(&recorder->error, STATUS_GONE, "nobody reads the profile any more"));
+    }
+}
+
 static void *run(void *argument) {
     struct recorder *recorder = argument;
     struct handover *handover = recorder->plan.handover;
-    for (struct batch *batch; (batch = handover_wait_full(handover, HANDOVER_FOREVER)) != NULL;) {
-        bool empty = batch->sample_count == 0 && recorder->writer == NULL;
-        if (!empty && recorder->status == STATUS_OK) {
-            recorder->status = record(recorder, batch, &recorder->error);
-            if (recorder->status != STATUS_OK) {
-                atomic_store(&recorder->failed, true);
-                ring(recorder);
-            }
+    while (!handover_is_finished(handover)) {
+        watch_reader(recorder);
+        struct batch *batch = handover_wait_full(
+            handover, recorder->reader == READER_NONE ? HANDOVER_FOREVER : READER_LOOK_NS);
+        if (batch != NULL) {
+            take_batch(recorder, batch);
+            handover_give_back(handover, batch);
         }
-        handover_give_back(handover, batch);
     }
     if (recorder->status == STATUS_OK) {
         recorder->status = end(recorder, &recorder->error);

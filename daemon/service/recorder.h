@@ -2,11 +2,13 @@
  * between the header's metadata and the footer's.
  *
  * The output is taken (and an existing file emptied) when the first batch is there, i.e. once the
- * first sample is in hand. When writing fails the recorder goes on emptying batches, so that the
- * sampler never waits for it, and rings the bell. Created and destroyed by the session. Cold. */
+ * first sample is in hand. When writing fails, or nobody reads a pipe or a socket any more, the
+ * recorder goes on emptying batches, so that the sampler never waits for it, and rings the bell.
+ * Created and destroyed by the session. Cold. */
 #ifndef ECHION_DAEMON_SERVICE_RECORDER_H
 #define ECHION_DAEMON_SERVICE_RECORDER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,6 +24,7 @@ struct recorder_plan {
     const struct options *options;
     struct handover *handover;
     struct output_file *const *output; /* where it is found when the first batch is there */
+    const atomic_bool *settled;        /* or once this is true */
     /* The same; launch: CLOCK_MONOTONIC when there was no interpreter yet; else 0. */
     const uint64_t *gap_from_ns;
     int bell; /* an eventfd: rung when writing has failed, and when everything is written */
@@ -40,7 +43,7 @@ void recorder_note(struct recorder *recorder, const char *key, const char *value
 /* Whether everything is written, or given up. Any thread. */
 bool recorder_is_done(const struct recorder *recorder);
 
-/* Whether writing has failed. Any thread. */
+/* Whether writing has failed, or has become pointless. Any thread. */
 bool recorder_has_failed(const struct recorder *recorder);
 
 /* Waits for the thread, and tells how writing went: GONE when nobody reads the output any more,

@@ -255,6 +255,7 @@ static enum status start_threads(struct session *session, struct error *error) {
     const struct recorder_plan plan = {.options = session->options,
                                        .handover = session->handover,
                                        .output = &session->output,
+                                       .settled = &session->found,
                                        .gap_from_ns = &session->target.unseen_ns,
                                        .bell = session->bell,
                                        .totals = totals,

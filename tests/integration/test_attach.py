@@ -124,6 +124,20 @@ class HowItEnds(profiler.TestCase):
         daemon.wait(timeout=profiler.PATIENCE)
         self.assertEqual(daemon.returncode, 0, daemon.stderr.read())
 
+    def test_a_closed_pipe_when_there_is_nothing_to_write(self):
+        target = self.python("import time\nprint('ready', flush=True)\ntime.sleep(1000)")
+        for options in (["-c"], ["-i", "3600s"]):
+            with self.subTest(options=options):
+                daemon = self.attach(target.pid, "-v", "-o", "-", *options, stdout=subprocess.PIPE)
+                for line in daemon.stderr:
+                    if "sampling process" in line:
+                        break
+                if "-i" in options:
+                    self.assertEqual(daemon.stdout.readline(), "# austin: 3.7.0\n")
+                daemon.stdout.close()
+                daemon.wait(timeout=profiler.PATIENCE)
+                self.assertEqual(daemon.returncode, 0, daemon.stderr.read())
+
     def test_a_closed_socket(self):
         target = self.busy()
         ours, theirs = socket.socketpair()

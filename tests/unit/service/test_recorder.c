@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/service/recorder.h"
@@ -14,6 +15,7 @@ struct stage {
     struct output_file *output;
     struct sampler_counts counts;
     uint64_t gap_from_ns;
+    atomic_bool settled;
     int bell;
 };
 
@@ -32,6 +34,7 @@ static struct recorder *start(struct stage *stage, const char *path) {
     const struct recorder_plan plan = {.options = &stage->options,
                                        .handover = stage->handover,
                                        .output = &stage->output,
+                                       .settled = &stage->settled,
                                        .gap_from_ns = &stage->gap_from_ns,
                                        .bell = stage->bell,
                                        .totals = totals,
@@ -150,4 +153,50 @@ Test(recorder, a_failing_output_does_not_hold_the_sampler_up) {
     cr_assert(recorder_has_failed(recorder));
     cr_assert_eq(finish(&stage, recorder, &error), STATUS_SYS);
     cr_assert_not_null(strstr(error.text, "No space left"));
+}
+
+/* Opens the writing end of a pipe or socket as the output. */
+static struct recorder *start_on(struct stage *stage, int fd) {
+    char path[64];
+    (void)snprintf(path, sizeof path, "/dev/fd/%d", fd);
+    struct recorder *recorder = start(stage, path);
+    (void)close(fd);
+    return recorder;
+}
+
+Test(recorder, a_reader_that_goes_is_noticed_without_anything_to_write, .timeout = 60) {
+    for (unsigned kind = 0; kind < 4; kind++) {
+        struct stage stage = {.counts = {.start_ns = 1, .end_ns = 2}};
+        struct error error = {.text = ""};
+        int ends[2];
+        cr_assert_eq(kind % 2 == 0 ? pipe(ends) : socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+        struct recorder *recorder = start_on(&stage, ends[1]);
+        if (kind < 2) { /* it has read something */
+            char byte;
+            give_sample(&stage);
+            cr_assert_eq(read(ends[0], &byte, 1), 1);
+        }
+        (void)close(ends[0]);
+        atomic_store(&stage.settled, true);
+        while (!recorder_has_failed(recorder)) {
+            (void)usleep(1000);
+        }
+        cr_expect_eq(finish(&stage, recorder, &error), STATUS_GONE);
+        cr_expect_str_eq(error.text, "nobody reads the profile any more");
+    }
+}
+
+Test(recorder, a_reader_that_only_waits_is_still_there, .timeout = 60) {
+    struct stage stage = {.counts = {.start_ns = 1, .end_ns = 2}, .settled = true};
+    struct error error = {.text = ""};
+    char text[4096];
+    int ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    struct recorder *recorder = start_on(&stage, ends[1]);
+    (void)usleep(250 * 1000); /* some looks */
+    cr_expect_not(recorder_has_failed(recorder));
+    give_sample(&stage);
+    cr_expect_eq(finish(&stage, recorder, &error), STATUS_OK);
+    cr_expect_gt(read(ends[0], text, sizeof text), 0);
+    (void)close(ends[0]);
 }
