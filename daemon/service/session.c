@@ -15,14 +15,9 @@
 #include "daemon/service/clock.h"
 #include "daemon/service/notice.h"
 #include "daemon/service/python_search.h"
+#include "daemon/service/read_watch.h"
 #include "daemon/service/recorder.h"
 #include "daemon/service/scout.h"
-
-enum {
-    TICK_NS = 100 * 1000 * 1000,
-    TICKS_WITHOUT_ANSWER = 10, /* of one read: a second */
-    TICKS_WITHOUT_RESULT = 20, /* of one look for the interpreter, which may read files too */
-};
 
 struct session {
     const struct options *options;
@@ -41,6 +36,7 @@ struct session {
     struct error error;
 
     /* What it lets the others know. */
+    _Atomic pid_t tid;
     _Atomic int end_bell;
     _Atomic uint64_t looking_since; /* 0: not looking for an interpreter */
     atomic_bool found;
@@ -53,8 +49,7 @@ struct session {
     /* The main thread's. */
     uint64_t due_ns;
     uint64_t exposed_until_ns;
-    uint64_t waiting_since; /* the read or look that was under way at the last tick */
-    unsigned waiting_ticks;
+    struct read_watch watch;
     bool given_up; /* the sampling thread does not come back */
     bool unread;   /* nor is the writing thread waited for */
     bool threads_explained;
@@ -232,6 +227,7 @@ static enum status conclude(struct session *session, enum status status, struct 
 static void *run(void *argument) {
     struct session *session = argument;
     (void)pthread_setname_np(pthread_self(), "echion-sample");
+    atomic_store(&session->tid, gettid());
     enum status status = profile(session, &session->error);
     session->status = conclude(session, status, &session->error);
     atomic_store(&session->looking_since, 0);
@@ -287,7 +283,7 @@ enum status session_start(const struct options *options, pid_t pid, struct scout
     session->output = output;
     session->target.process = PROCESS_NONE;
     session->bell = -1;
-    session->due_ns = clock_now_ns() + TICK_NS;
+    session->due_ns = clock_now_ns() + READ_WATCH_NS;
     atomic_store(&session->end_bell, -1);
     (void)pthread_mutex_init(&session->lock, NULL);
     enum status status = start_threads(session, error);
@@ -330,28 +326,19 @@ void session_give_up(struct session *session) {
     session->unread = true;
 }
 
-/* The read or the look that is under way since when; 0 if none is. */
-static uint64_t wait_under_way(struct session *session, unsigned *patience) {
-    uint64_t since = atomic_load(&session->looking_since);
-    *patience = TICKS_WITHOUT_RESULT;
-    if (since == 0) {
-        *patience = TICKS_WITHOUT_ANSWER;
+/* When the read or the look began that the sampling thread is at; 0 if there is none. */
+static uint64_t read_under_way(struct session *session) {
+    uint64_t since_ns = atomic_load(&session->looking_since);
+    if (since_ns == 0) {
         (void)pthread_mutex_lock(&session->lock);
-        since = session->sampler != NULL ? sampler_read_since(session->sampler) : 0;
+        since_ns = session->sampler != NULL ? sampler_read_since(session->sampler) : 0;
         (void)pthread_mutex_unlock(&session->lock);
     }
-    return since;
+    return since_ns;
 }
 
-/* Ticks are counted rather than time: when we have been stopped for a while, it is not the target
- * that did not answer. */
 static void watch_memory(struct session *session) {
-    unsigned patience = 0;
-    uint64_t since = wait_under_way(session, &patience);
-    if (since == 0 || since != session->waiting_since) {
-        session->waiting_since = since;
-        session->waiting_ticks = 0;
-    } else if (++session->waiting_ticks >= patience) {
+    if (read_watch_look(&session->watch, atomic_load(&session->tid), read_under_way(session))) {
         session->given_up = true;
         session_stop(session);
         handover_close(session->handover);
@@ -401,7 +388,7 @@ bool session_tick(struct session *session) {
         }
     }
     if (now_ns >= session->due_ns) {
-        session->due_ns = now_ns + TICK_NS;
+        session->due_ns = now_ns + READ_WATCH_NS;
         if (!atomic_load(&session->sampled) && !session->given_up) {
             watch_memory(session);
         }
