@@ -33,8 +33,9 @@ def check(tool, interpreter, count):
     for line in done.stdout.splitlines():
         print("%s: %s" % (interpreter.name, line), flush=True)
     if dump.returncode != 0 or done.returncode != 0:
-        print("%s: FAILED (%d, %d)" % (interpreter.name, dump.returncode, done.returncode))
+        print("FAIL %s: exit statuses %d and %d" % (interpreter.name, dump.returncode, done.returncode))
         return False
+    print("ok   %s" % interpreter.name)
     return True
 
 
@@ -47,7 +48,7 @@ def main(arguments):
     unseen = set(interpreters.MINORS)
     for interpreter in interpreters.find():
         if interpreter.missing:
-            print("%s: skipped: %s" % (interpreter.name, interpreter.missing))
+            print("SKIP %s: %s" % (interpreter.name, interpreter.missing))
             continue
         unseen.discard(interpreter.minor)
         if check(arguments[0], interpreter, count):
@@ -55,7 +56,7 @@ def main(arguments):
         else:
             failed += 1
     for minor in sorted(unseen):
-        print("3.%d: no interpreter here to check against" % minor)
+        print("SKIP 3.%d: no interpreter here to check against" % minor)
     return 0 if passed and not failed else 1
 
 

@@ -3,9 +3,10 @@
  * system calls, too: each tick makes one read of the target's memory and one wait, and in CPU mode
  * one read of each thread's clock; more only where that picture does not tell a thread's stack.
  *
- *     hot_allocations INTERPRETER wall|cpu|spoilt
+ *     hot_allocations wall|cpu|spoilt INTERPRETER [WORD...]
  *
- * `spoilt` allocates, and reads once more, with each picture, and fails unless both are noticed. */
+ * `spoilt` allocates, and reads once more, with each picture, and fails unless both are noticed.
+ * The words are what leads to the interpreter where it takes another command to start it. */
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
@@ -32,6 +33,9 @@ enum {
     WARM_UP_MS = 1500,
     MEASURED_MS = 1500,
     KEPT_MIN = 500,
+    START_MS = 30000, /* until a busy machine has an interpreter running, inside a root too */
+    START_LOOK_MS = 50,
+    WORDS_MAX = 8,
     THREADS = 3,     /* of the program */
     CALLS_EXTRA = 8, /* of each kind: ticks cut at both ends, spans that cannot be read any more */
 };
@@ -203,11 +207,23 @@ enum status __wrap_picture_take(struct picture *picture, uint32_t first,
 }
 /* NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming) */
 
-static pid_t target_start(const char *interpreter) {
+static pid_t target_start(int count, char **words) {
     pid_t pid = fork();
     if (pid == 0) {
+        char *command[WORDS_MAX + 4];
+        char isolated[] = "-S";
+        char code[] = "-c";
+        int end = 0;
+        while (end < count && end < WORDS_MAX) {
+            command[end] = words[end];
+            end++;
+        }
+        command[end++] = isolated;
+        command[end++] = code;
+        command[end++] = strdup(busy_program);
+        command[end] = NULL;
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void)execl(interpreter, interpreter, "-S", "-c", busy_program, (char *)NULL);
+        (void)execv(command[0], command);
         _exit(127);
     }
     return pid;
@@ -304,26 +320,42 @@ static int sample(const struct process *process, const struct runtime *runtime, 
     return allocations_right && calls_right ? 0 : 1;
 }
 
+/* Opens the process once there is a Python in it. */
+static enum status target_open(pid_t pid, struct process *process, struct runtime *runtime,
+                               struct error *error) {
+    enum status status = STATUS_GONE;
+    for (int waited = 0; waited < START_MS; waited += START_LOOK_MS) {
+        sleep_ms(START_LOOK_MS);
+        status = process_open(pid, process, error);
+        if (status != STATUS_OK) {
+            continue;
+        }
+        status = runtime_locate(process, runtime, error);
+        if (status == STATUS_OK) {
+            status = runtime_check(process, runtime, error);
+        }
+        if (status == STATUS_OK) {
+            return STATUS_OK;
+        }
+        process_close(process);
+    }
+    return status;
+}
+
 int main(int argc, char **argv) {
-    if (argc != 3) {
-        (void)fprintf(stderr, "usage: hot_allocations INTERPRETER wall|cpu|spoilt\n");
+    if (argc < 3) {
+        (void)fprintf(stderr, "usage: hot_allocations wall|cpu|spoilt INTERPRETER [WORD...]\n");
         return 2;
     }
     struct error error;
     struct process process;
     struct runtime runtime;
-    pid_t pid = target_start(argv[1]);
-    sleep_ms(500);
+    pid_t pid = target_start(argc - 2, argv + 2);
     int failed = 1;
-    if (process_open(pid, &process, &error) != STATUS_OK) {
+    if (target_open(pid, &process, &runtime, &error) != STATUS_OK) {
         (void)fprintf(stderr, "%s\n", error.text);
     } else {
-        if (runtime_locate(&process, &runtime, &error) != STATUS_OK ||
-            runtime_check(&process, &runtime, &error) != STATUS_OK) {
-            (void)fprintf(stderr, "%s\n", error.text);
-        } else {
-            failed = sample(&process, &runtime, argv[2]);
-        }
+        failed = sample(&process, &runtime, argv[1]);
         process_close(&process);
     }
     (void)kill(pid, SIGKILL);

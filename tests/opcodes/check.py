@@ -83,7 +83,7 @@ def check(tool, commands):
         answer = instructions_of(command)
         minor, version = answer["minor"], answer["version"]
         if minor not in tables:
-            print("%s: no table" % version)
+            print("SKIP %s: no table" % version)
             continue
         ours, theirs = tables[minor], table_of(answer)
         wrong = [number for number in range(256) if ours.get(number) != theirs.get(number)]
@@ -95,8 +95,9 @@ def check(tool, commands):
         unseen.discard(minor)
         failures += bool(wrong)
         print(
-            "%s: %d instructions%s: %s"
+            "%s %s: %d instructions%s: %s"
             % (
+                "FAIL" if wrong else "ok  ",
                 version,
                 len(theirs),
                 ", with headers" if answer["headers"] else "",
@@ -104,7 +105,7 @@ def check(tool, commands):
             )
         )
     for minor in sorted(unseen):
-        print("3.%d: no interpreter here to check against" % minor)
+        print("SKIP 3.%d: no interpreter here to check against" % minor)
     return 1 if failures or len(unseen) == len(tables) else 0
 
 
@@ -119,7 +120,7 @@ def main(arguments):
     if not commands:
         for interpreter in interpreters.find():
             if interpreter.missing:
-                print("%s: skipped: %s" % (interpreter.name, interpreter.missing))
+                print("SKIP %s: %s" % (interpreter.name, interpreter.missing))
             else:
                 commands.append(list(interpreter.argv_prefix))
     return check(arguments[0], commands)
