@@ -123,11 +123,27 @@ void scene_held_set(struct chain_scene *scene, unsigned place, bool held) {
     scene->index.frames[slot].bytes = held ? scene->heap[place] : NULL;
 }
 
+/* Whatever the picture holds: a frame is in the stack once, and within its code. */
+static void stack_check(const struct chain_scene *scene) {
+    cr_assert_leq(scene->stack.depth, scene->stack.capacity, SAID(scene));
+    for (uint32_t i = 0; i < scene->stack.depth; i++) {
+        const struct frame *frame = &scene->frames[i];
+        cr_assert_lt(frame->unit, frame->code->units, SAID(scene));
+        for (uint32_t j = 0; j < i; j++) {
+            cr_assert_neq(frame->header.address, scene->frames[j].header.address, SAID(scene));
+        }
+    }
+}
+
 struct walk_result scene_walk(struct chain_scene *scene, bool patient) {
     cr_assert_eq(chain_memory_reserve(&scene->stack.chain, scene->index.capacity, SCENE_CAPACITY),
                  STATUS_OK);
-    return frame_chain_walk(scene->layout, scene->codes, scene->pairs, &scene->image, SCENE_NOW,
-                            patient, &scene->stack);
+    struct walk_result result = frame_chain_walk(scene->layout, scene->codes, scene->pairs,
+                                                 &scene->image, SCENE_NOW, patient, &scene->stack);
+    if (result.outcome == WALK_DONE) {
+        stack_check(scene);
+    }
+    return result;
 }
 
 void scene_settle(struct chain_scene *scene) {

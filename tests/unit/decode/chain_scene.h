@@ -68,6 +68,7 @@ void scene_unit_set(struct chain_scene *scene, unsigned place, int32_t unit);
 /* The picture has the frame in `place`, or lacks it though it is known. */
 void scene_held_set(struct chain_scene *scene, unsigned place, bool held);
 
+/* Walks the picture as it is. Fails the test if what is found cannot be a stack. */
 struct walk_result scene_walk(struct chain_scene *scene, bool patient);
 
 /* Looks until the calls in the picture have been seen often enough to be believed. */

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "chain_scene.h"
-#include "daemon/decode/frame_chain.h"
 #include "daemon/decode/frame_walk.h"
 
 static void living(struct chain_scene *scene) {
@@ -16,7 +15,6 @@ static void living(struct chain_scene *scene) {
     for (unsigned i = 0; i < 3; i++) {
         cr_expect_eq(scene->frames[i].header.address, scene_at(i), SAID(scene));
         cr_expect_eq(scene->frames[i].unit, i < 2 ? AT_CALL : AT_NOP, SAID(scene));
-        cr_expect_not(scene->frames[i].just_pushed);
     }
 }
 
@@ -135,8 +133,7 @@ static void freed(struct chain_scene *scene) {
     scene_put(scene, 3, RECURSIVE, AT_CALL, scene_at(2));
     scene_settle(scene);
     scene_die(scene, 3, AT_RETURN, 0);
-    scene_die(scene, 2, AT_RETURN,
-              scene_at(3)); /* freed before it: the next in the interpreter's list */
+    scene_die(scene, 2, AT_RETURN, scene_at(3)); /* freed before: next in the list of the free */
     scene_leaf_set(scene, scene_at(2));
     scene_expect_sound(scene, "caller recursive recursive ");
     cr_expect_eq(scene->frames[2].header.address, scene_at(2), SAID(scene));
@@ -378,6 +375,24 @@ static void references(struct chain_scene *scene) {
 
 Test(frame_chain, what_has_an_absurd_number_of_references_is_no_frame) {
     scene_each(references);
+}
+
+static void orphan(struct chain_scene *scene) {
+    scene_put(scene, 0, CALLER, AT_CALL, 0);
+    scene_put(scene, 1, RECURSIVE, AT_CALL, scene_at(0));
+    scene_put(scene, 2, RECURSIVE, AT_CALL, scene_at(1));
+    scene_put(scene, 3, LEAF, AT_NOP, scene_at(2));
+    scene_settle(scene);
+    scene_put(scene, 4, LEAF, AT_NOP, 0); /* never seen running: no caller to remember */
+    scene_die(scene, 4, LEAF_RETURN, 0);
+    cr_expect_eq(scene_walk(scene, true).outcome, WALK_TORN, SAID(scene));
+    cr_expect_eq(scene_walk(scene, false).outcome, WALK_DONE, SAID(scene));
+    scene_expect_names(scene, "caller recursive recursive leaf ");
+    cr_expect_eq(scene->frames[3].header.address, scene_at(4), SAID(scene));
+}
+
+Test(frame_chain, what_has_lost_its_caller_hangs_under_the_innermost_that_calls_such) {
+    scene_each(orphan);
 }
 
 static void too_deep(struct chain_scene *scene) {
