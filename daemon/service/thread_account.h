@@ -5,7 +5,8 @@
  * The kernel accounts a running thread's CPU time in lumps, at its scheduler tick and when it
  * leaves the CPU. Samples without a lump wait; a lump is spread over them from the newest
  * backwards, each taking at most the time that passed since the one before it: a thread that ran
- * all the time fills them all, one that slept fills those since it woke up. */
+ * all the time fills them all, one that slept fills those since it woke up. Samples of one stack in
+ * a row wait as one; there is room for as many as a lump covers at the highest rate. */
 #ifndef ECHION_DAEMON_SERVICE_THREAD_ACCOUNT_H
 #define ECHION_DAEMON_SERVICE_THREAD_ACCOUNT_H
 
