@@ -19,9 +19,10 @@ struct frame_header {
     uint64_t function;   /* function object, tag bits removed; 0 to 3.10 */
     uint64_t previous;   /* the caller's frame, by the frame's own word: f_back, previous */
     uint64_t instr;      /* address of, or to 3.10 index of, its instruction */
-    int64_t depth;  /* 3.11-3.13: stacktop; from 3.14 on: words from localsplus to stackpointer */
-    uint32_t owner; /* 3.11: is_entry */
-    uint32_t state; /* to 3.10: f_executing or f_state */
+    int64_t depth; /* 3.11-3.13: stacktop; from 3.14 on: words from localsplus to stackpointer */
+    /* As wide as the others: two halves are compared as one, which waits until both were stored. */
+    uint64_t owner;
+    uint64_t state; /* 3.11: is_entry; to 3.10: f_executing or f_state */
 };
 
 struct frame {

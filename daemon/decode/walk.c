@@ -8,25 +8,6 @@ bool walk_stop(struct walk *walk, enum walk_outcome outcome, uint64_t need) {
     return false;
 }
 
-void frame_load(const struct py_layout *layout, uint64_t address, const uint8_t *bytes,
-                struct frame_header *out) {
-    const unsigned w = layout->word_size;
-    const uint64_t tags = ~(uint64_t)layout->tag_mask;
-    out->address = address;
-    out->executable = image_word(bytes + layout->iframe.executable, w) & tags;
-    out->function = image_word(bytes + layout->iframe.func, w) & tags;
-    out->previous = image_word(bytes + layout->iframe.previous, w);
-    out->instr = image_word(bytes + layout->iframe.instr, w);
-    if (layout->frame_model == FRAME_MODEL_STACKTOP) {
-        out->depth = image_int(bytes + layout->iframe.stacktop);
-    } else {
-        uint64_t sp = image_word(bytes + layout->iframe.stackpointer, w);
-        out->depth = (int64_t)(sp - (address + layout->iframe.localsplus)) / (int64_t)w;
-    }
-    out->owner = bytes[layout->iframe.owner];
-    out->state = layout->iframe.is_entry == LAYOUT_ABSENT ? 0 : bytes[layout->iframe.is_entry];
-}
-
 bool frame_resolve(struct walk *walk, struct frame *frame) {
     const struct py_layout *layout = walk->layout;
     const struct frame_header *h = &frame->header;

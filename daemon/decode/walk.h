@@ -30,8 +30,26 @@ struct walk {
 bool walk_stop(struct walk *walk, enum walk_outcome outcome, uint64_t need);
 
 /* What the bytes at `address` say of a frame; layout->iframe.localsplus of them are read. */
-void frame_load(const struct py_layout *layout, uint64_t address, const uint8_t *bytes,
-                struct frame_header *out);
+static inline void frame_load(const struct py_layout *layout, uint64_t address,
+                              const uint8_t *bytes, struct frame_header *out) {
+    const unsigned w = layout->word_size;
+    const uint64_t tags = ~(uint64_t)layout->tag_mask;
+    out->address = address;
+    out->executable = image_word(bytes + layout->iframe.executable, w) & tags;
+    out->function = image_word(bytes + layout->iframe.func, w) & tags;
+    out->previous = image_word(bytes + layout->iframe.previous, w);
+    out->instr = image_word(bytes + layout->iframe.instr, w);
+    if (layout->frame_model == FRAME_MODEL_STACKTOP) {
+        out->depth = image_int(bytes + layout->iframe.stacktop);
+    } else {
+        uint64_t sp = image_word(bytes + layout->iframe.stackpointer, w);
+        int64_t above = (int64_t)(sp - (address + layout->iframe.localsplus));
+        out->depth =
+            w == 8 ? above / 8 : above / 4; /* dividing by w takes as long as all the rest */
+    }
+    out->owner = bytes[layout->iframe.owner];
+    out->state = layout->iframe.is_entry == LAYOUT_ABSENT ? 0 : bytes[layout->iframe.is_entry];
+}
 
 /* Finds code and unit of `frame` from its header. False if it cannot be a frame of that code; the
  * walk stops if nothing is known of the code. */
