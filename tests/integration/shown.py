@@ -1,0 +1,87 @@
+"""What a profile has to show of the names and stacks that a target tells (tests/targets/told_stack.py).
+
+    class Names(shown.TestCase):
+        def test_it(self):
+            self.on_every(self.pythons, self.look)      # looks of several Pythons at a time
+"""
+
+import concurrent.futures
+import os
+import subprocess
+
+import interpreters
+import profiler
+from mojo_reader import Place
+
+INVALID = ":INVALID:"
+NAME_MAX = 4095  # bytes that are kept of a file's or function's name
+LABEL_MAX = 1023  # and of a thread's
+AT_ONCE = 2 * len(os.sched_getaffinity(0))  # a look is mostly waiting
+
+
+def is_breaking(character):
+    """Whether it would end a field or a line somewhere, or move a terminal's cursor."""
+    return character in ";\u2028\u2029" or character < " " or "\x7f" <= character <= "\x9f"
+
+
+def cut(text, size):
+    """The first `size` bytes, less what is left of a character that does not fit."""
+    return text.encode()[:size].decode(errors="ignore")
+
+
+def shown_name(name, function=False):
+    """A name as FORMATS has it: what breaks a format replaced, and not too long."""
+    text = "".join(
+        "_" if is_breaking(c) or (function and c == ":") else "\ufffd" if "\ud800" <= c <= "\udfff" else c
+        for c in name
+    )
+    return cut(text, NAME_MAX) or ("<unknown>" if function else "")
+
+
+def shown_stack(told):
+    """The frames of a told stack as Places."""
+    return [
+        Place(shown_name(file), shown_name(function, True), *place) for file, function, *place in told
+    ]
+
+
+def as_text(frames):
+    return [f"{frame.file}:{frame.function}:{frame.line}" for frame in frames]
+
+
+class TestCase(profiler.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.environment |= {"PYTHONDONTWRITEBYTECODE": "1"}
+        self.pythons = [i for i in interpreters.find() if not i.missing]
+        self.assertTrue(self.pythons)
+
+    def on_every(self, pythons, look):
+        """Calls look(python) for each, several at a time; each is a sub-test."""
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            looks = [(python, pool.submit(look, python)) for python in pythons]
+        for python, result in looks:
+            with self.subTest(python=python.name):
+                result.result()
+
+    def spawn(self, python, script, *arguments, environment=None, **how):
+        """A target that prints a line once it is as it will be sampled, and that line."""
+        popen = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        popen["env"] = self.environment | (environment or {})
+        target = interpreters.spawn(python, script, *arguments, popen=popen, **how)
+        self.addCleanup(target.kill)
+        line = target.process.stdout.readline()
+        self.assertTrue(line, f"{python.name}: the target did not start")
+        return target, line
+
+    def expect_standing(self, samples, expected):
+        """All samples are that stack, but for the first looks, which may not reach its end before they
+        know where its generators are. `expected` and the samples' frames are text, or both Places."""
+        first = 0
+        while first < len(samples) - 1 and INVALID in samples[first].frames[-1:]:
+            whole = list(samples[first].frames[:-1])
+            self.assertEqual(whole, expected[: len(whole)])
+            first += 1
+        self.assertGreater(len(samples), first)
+        for sample in samples[first:]:
+            self.assertEqual(list(sample.frames), expected)
