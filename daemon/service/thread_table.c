@@ -136,12 +136,50 @@ static enum status interpreter_append(struct thread_table *table, uint64_t addre
     return STATUS_OK;
 }
 
+/* The ids that a thread state holds of its thread, by PyThread_get_thread_ident and by the kernel,
+ * which are not its own from the first: the thread that starts another one makes the other's state,
+ * with its own ids in it (to 3.11) or none, until the new thread runs (new_threadstate and
+ * bind_tstate in Python/pystate.c, thread_run in Modules/_threadmodule.c, 3.8 to 3.15). */
+struct thread_ids {
+    uint64_t pthread, native; /* `native` is 0 where the layout has none */
+};
+
+static struct thread_ids ids_of(const struct py_layout *layout, const uint8_t *state) {
+    bool has_native = layout->thread.native_thread_id != LAYOUT_ABSENT;
+    return (struct thread_ids){
+        .pthread = image_word(state + layout->thread.thread_id, layout->word_size),
+        .native =
+            has_native ? image_word(state + layout->thread.native_thread_id, layout->word_size) : 0,
+    };
+}
+
+static bool ids_are_of(const struct thread_ids *ids, const struct py_layout *layout,
+                       const struct thread_record *record) {
+    return ids->pthread == record->pthread &&
+           (layout->thread.native_thread_id == LAYOUT_ABSENT || ids->native == record->native);
+}
+
+/* Gives the record these ids. What is known of the thread that it had been taken for is forgotten:
+ * its kernel thread, and what is attached to it. */
+static void ids_set(struct thread_table *table, const struct py_layout *layout,
+                    struct thread_record *record, const struct thread_ids *ids, bool *changed) {
+    if (ids_are_of(ids, layout, record)) {
+        return;
+    }
+    table->release(table->owner, record);
+    record->account = NULL;
+    record->tid = 0;
+    record->pthread = ids->pthread;
+    record->native = ids->native;
+    *changed = true;
+}
+
 /* Notes the thread state whose bytes are given; a record is made if it is new. */
 static enum status state_note(struct thread_table *table, const struct py_layout *layout,
                               uint64_t address, const uint8_t *bytes, uint64_t interpreter,
                               int64_t interpreter_id, uint32_t place, uint64_t now_ns,
                               bool *changed) {
-    const unsigned w = layout->word_size;
+    const struct thread_ids ids = ids_of(layout, bytes);
     uint64_t id;
     memcpy(&id, bytes + layout->thread.id, sizeof id);
     struct thread_record *record = table_find(table, address, id);
@@ -155,6 +193,8 @@ static enum status state_note(struct thread_table *table, const struct py_layout
             record_destroy(table, record);
             return status;
         }
+        record->pthread = ids.pthread;
+        record->native = ids.native;
         table->found++;
         *changed = true;
     }
@@ -163,10 +203,7 @@ static enum status state_note(struct thread_table *table, const struct py_layout
     record->state_id = id;
     record->interpreter = interpreter;
     record->interpreter_id = interpreter_id;
-    record->pthread = image_word(bytes + layout->thread.thread_id, w);
-    if (layout->thread.native_thread_id != LAYOUT_ABSENT) {
-        record->native = image_word(bytes + layout->thread.native_thread_id, w);
-    }
+    ids_set(table, layout, record, &ids, changed);
     return STATUS_OK;
 }
 
@@ -298,7 +335,8 @@ static uint64_t neighbour(const struct thread_table *table, uint32_t i, uint32_t
                : 0;
 }
 
-/* Whether a thread state of the picture is what it was, and stands between these two in its list.
+/* Whether a thread state of the picture is what it was, of the same thread, and stands between
+ * these two in its list.
  */
 static bool state_is_between(const struct thread_record *record, const struct py_layout *layout,
                              const struct picture *picture, uint64_t prev, uint64_t next) {
@@ -310,9 +348,10 @@ static bool state_is_between(const struct thread_record *record, const struct py
         return false;
     }
     const uint8_t *state = picture_span_bytes(picture, record->first_span);
+    const struct thread_ids ids = ids_of(layout, state);
     uint64_t id;
     memcpy(&id, state + layout->thread.id, sizeof id);
-    return id == record->state_id &&
+    return id == record->state_id && ids_are_of(&ids, layout, record) &&
            image_word(state + layout->thread.interp, w) == record->interpreter &&
            image_word(state + layout->thread.prev, w) == prev &&
            image_word(state + layout->thread.next, w) == next;

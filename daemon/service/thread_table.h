@@ -45,7 +45,8 @@ struct interpreter_record {
     uint64_t threads_head; /* the first of its thread states; 0 while it has none */
 };
 
-/* Called before a record is freed, with `owner`: to release what is attached to it. */
+/* Called with `owner` before a record is freed, and where it turns out to be another thread's: to
+ * release what is attached to it. */
 typedef void thread_record_release(void *owner, struct thread_record *record);
 
 struct thread_table {
@@ -67,7 +68,7 @@ void thread_table_deinit(struct thread_table *table);
  * states that are still there (the same address and id), frees those that ended, makes new ones.
  * Cold: a read per interpreter and thread. TORN if the lists change under the scan or make no
  * sense, the table is then unchanged but for records marked; `changed` says whether anything came
- * or went. */
+ * or went, or is another thread's than it was. */
 STATUS_CHECKED enum status thread_table_scan(struct thread_table *table,
                                              const struct memory *memory,
                                              const struct py_layout *layout, struct raddr runtime,

@@ -153,16 +153,22 @@ Test(thread_table, a_picture_tells_that_an_interpreter_came_or_went) {
     python_child_end(&child);
 }
 
-/* Each thread state as an array of words: prev, next, interp, id. */
+/* Each thread state as an array of words: prev, next, interp, id, thread_id, native_thread_id. */
 Test(thread_table, a_picture_of_states_that_are_others_by_now) {
     const struct py_layout layout = {
         .word_size = 8,
-        .thread = {.prev = 0, .next = 8, .interp = 16, .id = 24, .size = 32},
+        .thread = {.prev = 0,
+                   .next = 8,
+                   .interp = 16,
+                   .id = 24,
+                   .thread_id = 32,
+                   .native_thread_id = 40,
+                   .size = 48},
         .interpreter = {.threads_head = 0},
     };
     const struct memory memory = {.pid = getpid(), .word_size = 8};
     uint64_t interpreters[2] = {0};
-    uint64_t states[3][4] = {{0}};
+    uint64_t states[3][6] = {{0}};
     uint64_t head = (uintptr_t)&interpreters[0];
     struct thread_record records[3];
     struct thread_record *pointers[3];
@@ -173,10 +179,14 @@ Test(thread_table, a_picture_of_states_that_are_others_by_now) {
         uint64_t prev = i == 1 ? (uintptr_t)states[0] : 0;
         uint64_t next = i == 0 ? (uintptr_t)states[1] : 0;
         uint64_t interpreter = (uintptr_t)&interpreters[i / 2];
-        memcpy(states[i], (uint64_t[]){prev, next, interpreter, 100 + i}, sizeof states[i]);
-        records[i] = (struct thread_record){
-            .state = (uintptr_t)states[i], .state_id = 100 + i, .interpreter = interpreter};
-        records[i].first_span = picture_add(picture, raddr_make(records[i].state), 32);
+        memcpy(states[i], (uint64_t[]){prev, next, interpreter, 100 + i, 200 + i, 300 + i},
+               sizeof states[i]);
+        records[i] = (struct thread_record){.state = (uintptr_t)states[i],
+                                            .state_id = 100 + i,
+                                            .interpreter = interpreter,
+                                            .pthread = 200 + i,
+                                            .native = 300 + i};
+        records[i].first_span = picture_add(picture, raddr_make(records[i].state), 48);
         pointers[i] = &records[i];
     }
     for (unsigned i = 0; i < 2; i++) {
@@ -191,17 +201,64 @@ Test(thread_table, a_picture_of_states_that_are_others_by_now) {
     thread_table_watch(&table, &layout, raddr_make((uintptr_t)&head), picture);
     cr_assert_eq(picture_take(picture, 0, &memory), STATUS_OK);
     cr_expect_not(thread_table_has_changed(&table, &layout, picture));
-    for (unsigned i = 0; i < 12; i++) {
-        states[i / 4][i % 4] ^= 8;
+    for (unsigned i = 0; i < 18; i++) {
+        states[i / 6][i % 6] ^= 8;
         cr_assert_eq(picture_take(picture, 0, &memory), STATUS_OK);
         cr_expect(thread_table_has_changed(&table, &layout, picture), "word %u", i);
-        states[i / 4][i % 4] ^= 8;
+        states[i / 6][i % 6] ^= 8;
     }
     records[1].first_span = PICTURE_FULL;
     states[1][0] = 0;
     cr_assert_eq(picture_take(picture, 0, &memory), STATUS_OK);
     cr_expect_not(thread_table_has_changed(&table, &layout, picture), "it is not in the picture");
     picture_destroy(picture);
+}
+
+/* In our own memory: a runtime with one interpreter with one thread state. */
+Test(thread_table, a_state_that_has_its_makers_ids_until_its_own_thread_runs) {
+    const struct memory memory = {.pid = getpid(), .word_size = 8};
+    struct {
+        uint64_t interpreters_head;
+        uint64_t next, threads_head, id;
+        uint64_t state[6]; /* as above */
+    } target = {.id = 0, .state = {[3] = 7, [4] = 200, [5] = 300}};
+    const struct py_layout layout = {
+        .word_size = 8,
+        .runtime = {.interpreters_head = 0},
+        .interpreter = {.next = 0, .threads_head = 8, .id = 16},
+        .thread = {.prev = 0,
+                   .next = 8,
+                   .interp = 16,
+                   .id = 24,
+                   .thread_id = 32,
+                   .native_thread_id = 40,
+                   .size = 48},
+    };
+    const struct raddr runtime = raddr_make((uintptr_t)&target);
+    struct thread_table table;
+    bool changed = false;
+    target.interpreters_head = target.state[2] = (uintptr_t)&target.next;
+    target.threads_head = (uintptr_t)target.state;
+    thread_table_init(&table, release, &released);
+    cr_assert_eq(thread_table_scan(&table, &memory, &layout, runtime, 1, &changed), STATUS_OK);
+    cr_assert_eq(table.count, 1);
+    struct thread_record *record = table.records[0];
+    record->tid = 300;
+
+    cr_assert_eq(thread_table_scan(&table, &memory, &layout, runtime, 2, &changed), STATUS_OK);
+    cr_expect_not(changed);
+    cr_expect_eq(record->tid, 300);
+    cr_expect_eq(released, 0);
+
+    target.state[5] = 301;
+    cr_assert_eq(thread_table_scan(&table, &memory, &layout, runtime, 3, &changed), STATUS_OK);
+    cr_expect(changed);
+    cr_assert_eq(table.records[0], record);
+    cr_expect_eq(record->native, 301);
+    cr_expect_eq(record->tid, 0, "not known any more");
+    cr_expect_eq(released, 1, "what was attached to it was another thread's");
+    cr_expect_eq(table.found, 1, "it is the same thread of the program's");
+    thread_table_deinit(&table);
 }
 
 Test(thread_table, of_a_process_that_is_gone) {
