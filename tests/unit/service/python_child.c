@@ -2,13 +2,56 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char interpreter[] = "/usr/bin/python3";
+enum { INTERPRETERS_MAX = 32 };
+
+static const char system_interpreter[] = "/usr/bin/python3";
+
+/* Adds pyenv's interpreters that we know layouts of. */
+static void interpreters_add_pyenv(const char **found, unsigned count) {
+    static glob_t pyenv;
+    const char *home = getenv("HOME");
+    char pattern[4096];
+    (void)snprintf(pattern, sizeof pattern, "%s/.pyenv/versions/3.*/bin/python3",
+                   home != NULL ? home : "");
+    if (glob(pattern, 0, NULL, &pyenv) != 0) {
+        return;
+    }
+    for (size_t i = 0; i < pyenv.gl_pathc && count < INTERPRETERS_MAX - 1; i++) {
+        const char *version = strstr(pyenv.gl_pathv[i], "/versions/3.");
+        unsigned long minor =
+            version == NULL ? 0 : strtoul(version + strlen("/versions/3."), NULL, 10);
+        if (layout_find(3, (unsigned)minor, sizeof(void *)) != NULL) {
+            found[count++] = pyenv.gl_pathv[i];
+        }
+    }
+}
+
+const char *const *python_child_interpreters(void) {
+    static const char *found[INTERPRETERS_MAX];
+    const char *wanted = getenv("ECHION_PYTHONS");
+    if (found[0] != NULL) {
+        return found;
+    }
+    if (wanted == NULL) {
+        found[0] = system_interpreter;
+        interpreters_add_pyenv(found, 1);
+        return found;
+    }
+    char *rest = strdup(wanted);
+    for (unsigned count = 0; rest != NULL && count < INTERPRETERS_MAX - 1;) {
+        found[count++] = strsep(&rest, ":");
+    }
+    return found;
+}
 
 static void line_await(int from) {
     char byte = 0;
@@ -18,6 +61,10 @@ static void line_await(int from) {
 }
 
 void python_child_start(const char *program, struct python_child *out) {
+    python_child_start_as(system_interpreter, program, out);
+}
+
+void python_child_start_as(const char *interpreter, const char *program, struct python_child *out) {
     int commands[2];
     int answers[2];
     if (access(interpreter, X_OK) != 0) {

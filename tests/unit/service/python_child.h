@@ -21,6 +21,13 @@ struct python_child {
  * is none. */
 void python_child_start(const char *program, struct python_child *out);
 
+/* The same with another interpreter. */
+void python_child_start_as(const char *interpreter, const char *program, struct python_child *out);
+
+/* The interpreters to try: those in ECHION_PYTHONS (paths with colons between them), else the
+ * system's, and pyenv's if there are any. NULL-terminated; static. */
+const char *const *python_child_interpreters(void);
+
 /* Sends a line and waits for one. */
 void python_child_tell(const struct python_child *child, const char *line);
 
