@@ -25,6 +25,7 @@ struct chain_slot {
     uint64_t caller;      /* its caller's frame */
     uint64_t caller_code; /* that one's code object */
     uint32_t caller_unit; /* and where it was */
+    bool proven;          /* the pair was */
     /* In the picture at hand. */
     uint64_t viewed;  /* number of the walk that these are of */
     uint64_t visited; /* number of the walk that came by */

@@ -128,6 +128,13 @@ static void call_note(struct chain *chain, struct chain_slot *callee,
     callee->caller_unit = caller->frame.unit;
 }
 
+/* Whether the same call was there in an earlier picture, and proven by then. */
+static bool is_as_before(const struct chain_slot *callee, const struct chain_slot *caller) {
+    return callee->proven && callee->caller == caller->address &&
+           callee->code == callee->frame.header.executable &&
+           callee->caller_code == caller->frame.header.executable;
+}
+
 enum parent { PARENT_FOUND, PARENT_NONE_ROOT, PARENT_UNKNOWN };
 
 /* The caller that the frame itself names. */
@@ -142,16 +149,20 @@ static enum parent parent_linked(struct chain *chain, struct chain_slot *callee,
     if (caller == NULL || caller->frame.code == NULL) {
         return PARENT_UNKNOWN;
     }
-    bool proven = is_proven(chain, caller->frame.code, callee->frame.code);
-    if (is_calling(caller)) {
-        if (callee->life == CHAIN_RUNS) {
-            call_note(chain, callee, caller);
-        }
-        *out = caller;
-        return proven || !chain->walk.patient ? PARENT_FOUND : PARENT_UNKNOWN;
-    }
     *out = caller;
-    return proven ? PARENT_FOUND : PARENT_UNKNOWN;
+    if (callee->life == CHAIN_RUNS && is_calling(caller) && is_as_before(callee, caller)) {
+        callee->caller_unit = caller->frame.unit;
+        return PARENT_FOUND;
+    }
+    bool proven = is_proven(chain, caller->frame.code, callee->frame.code);
+    if (!is_calling(caller)) {
+        return proven ? PARENT_FOUND : PARENT_UNKNOWN;
+    }
+    if (callee->life == CHAIN_RUNS) {
+        call_note(chain, callee, caller);
+        callee->proven = proven;
+    }
+    return proven || !chain->walk.patient ? PARENT_FOUND : PARENT_UNKNOWN;
 }
 
 /* Whether the links of dead frames lead from `callee` to a frame that runs, along calls that are
