@@ -53,11 +53,22 @@ const char *const *python_child_interpreters(void) {
     return found;
 }
 
-static void line_await(int from) {
+/* Reads a line, and keeps what there is room for. */
+static void line_read(int from, char *line, size_t capacity) {
+    size_t size = 0;
     char byte = 0;
-    do {
+    for (;;) {
         cr_assert_eq(read(from, &byte, 1), 1, "the program ended");
-    } while (byte != '\n');
+        if (byte == '\n') {
+            break;
+        }
+        if (size + 1 < capacity) {
+            line[size++] = byte;
+        }
+    }
+    if (capacity > 0) {
+        line[size] = '\0';
+    }
 }
 
 void python_child_start(const char *program, struct python_child *out) {
@@ -84,15 +95,20 @@ void python_child_start_as(const char *interpreter, const char *program, struct 
     (void)close(commands[0]);
     (void)close(answers[1]);
     *out = (struct python_child){.pid = pid, .commands = commands[1], .answers = answers[0]};
-    line_await(out->answers);
+    line_read(out->answers, NULL, 0);
     struct error error;
     cr_assert_eq(process_open(pid, &out->process, &error), STATUS_OK, "%s", error.text);
     cr_assert_eq(runtime_locate(&out->process, &out->runtime, &error), STATUS_OK, "%s", error.text);
 }
 
-void python_child_tell(const struct python_child *child, const char *line) {
+void python_child_ask(const struct python_child *child, const char *line, char *answer,
+                      size_t capacity) {
     cr_assert_eq(write(child->commands, line, strlen(line)), (ssize_t)strlen(line));
-    line_await(child->answers);
+    line_read(child->answers, answer, capacity);
+}
+
+void python_child_tell(const struct python_child *child, const char *line) {
+    python_child_ask(child, line, NULL, 0);
 }
 
 void python_child_end(struct python_child *child) {

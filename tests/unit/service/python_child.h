@@ -3,6 +3,7 @@
 #ifndef ECHION_TESTS_UNIT_SERVICE_PYTHON_CHILD_H
 #define ECHION_TESTS_UNIT_SERVICE_PYTHON_CHILD_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -30,6 +31,10 @@ const char *const *python_child_interpreters(void);
 
 /* Sends a line and waits for one. */
 void python_child_tell(const struct python_child *child, const char *line);
+
+/* The same; the line that came is in `answer`, without its end. */
+void python_child_ask(const struct python_child *child, const char *line, char *answer,
+                      size_t capacity);
 
 void python_child_end(struct python_child *child);
 
