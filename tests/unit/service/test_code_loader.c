@@ -93,7 +93,8 @@ static void facts(struct scene *scene) {
     cr_expect_str_eq(code->function, "plain", SAID(scene));
     cr_expect_str_eq(code->file, "<string>", SAID(scene));
     cr_expect_eq(code->address.v, ask(scene, "id(plain.__code__)"), SAID(scene));
-    cr_expect_eq(code->first_line, ask(scene, "plain.__code__.co_firstlineno"), SAID(scene));
+    cr_expect_eq((uint64_t)code->first_line, ask(scene, "plain.__code__.co_firstlineno"),
+                 SAID(scene));
     cr_expect_eq(code->flags, ask(scene, "plain.__code__.co_flags"), SAID(scene));
     cr_expect_eq(code->units, ask(scene, "len(plain.__code__.co_code) // 2"), SAID(scene));
     cr_expect_not(code->hidden, SAID(scene));
