@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <time.h>
 
 #include "daemon/service/cpu_totals.h"
 #include "daemon/service/emitter.h"
+#include "daemon/service/punctual.h"
 #include "daemon/service/thread_account.h"
 #include "daemon/service/thread_labels.h"
 #include "daemon/service/thread_sampler.h"
@@ -25,6 +25,7 @@ enum {
     PATIENCE_NS = 1000 * 1000 * 1000, /* structures that make no sense for so long are corrupt */
     FAILURES_MIN = 4,                 /* and are not called so after fewer attempts */
     STOP_POLL_NS = 10 * 1000 * 1000,
+    WARM_PASSES = 8,
 };
 
 struct sampler {
@@ -391,10 +392,40 @@ static enum status failure_judge(struct sampler *sampler, enum status status, ui
     return STATUS_OK;
 }
 
+/* Looks at the stacks without taking samples, until they are read whole WARM_PASSES times in a row:
+ * where frames, code and generators lie is not known at first, and a stack that moves is read torn
+ * while it is learned. What goes wrong shows at the first tick. */
+static void warm_up(struct sampler *sampler) {
+    const uint64_t end_ns = clock_now() + sampler->options.warm_up_ns;
+    uint64_t now_ns = clock_now();
+    for (unsigned whole = 0; whole < WARM_PASSES && now_ns < end_ns; now_ns = clock_now()) {
+        atomic_store_explicit(&sampler->read_since, now_ns, memory_order_relaxed);
+        if (housekeep(sampler, now_ns) != STATUS_OK || picture_all(sampler, now_ns) != STATUS_OK) {
+            break;
+        }
+        whole++;
+        for (uint32_t i = 0; i < sampler->threads.count; i++) {
+            struct thread_record *record = sampler->threads.records[i];
+            enum status status =
+                thread_sampler_stack(&sampler->thread_sampler, record, sampler->picture, now_ns);
+            whole = status == STATUS_OK && !record->stack.by_mismatch ? whole : 0;
+        }
+        if (atomic_load_explicit(&sampler->stop, memory_order_relaxed)) {
+            break;
+        }
+    }
+    atomic_store_explicit(&sampler->read_since, 0, memory_order_relaxed);
+    for (uint32_t i = 0; i < sampler->threads.count; i++) {
+        sampler->threads.records[i]->last_ns = now_ns;
+    }
+}
+
 enum status sampler_run(struct sampler *sampler, struct error *error) {
-    /* A timer may be up to 50 us late by default, half of the shortest usual interval. */
-    (void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+    punctual_be();
     enum status status = STATUS_OK;
+    if (sampler->options.warm_up_ns > 0) {
+        warm_up(sampler);
+    }
     uint64_t due_ns = clock_now();
     sampler->sane_ns = due_ns;
     while (status == STATUS_OK) {

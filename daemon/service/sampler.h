@@ -19,6 +19,8 @@ struct sampler;
 struct sampler_options {
     uint64_t interval_ns; /* 0: as fast as it can */
     bool cpu; /* the metric is the thread's own CPU time, and only threads that used some count */
+    uint64_t
+        warm_up_ns; /* most that is spent on getting to know the stacks before the first tick */
 };
 
 /* due = ticks x live threads = kept + torn + missed. */

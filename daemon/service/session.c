@@ -19,6 +19,8 @@
 #include "daemon/service/recorder.h"
 #include "daemon/service/scout.h"
 
+#define WARM_UP_MAX_NS (50 * CLOCK_NS_PER_MS)
+
 struct session {
     const struct options *options;
     pid_t pid;
@@ -104,7 +106,10 @@ static void wait_until_written(const struct session *session) {
 
 static enum status sample_program(struct session *session, struct error *error) {
     const struct sampler_options options = {.interval_ns = session->options->interval_ns,
-                                            .cpu = session->options->cpu};
+                                            .cpu = session->options->cpu,
+                                            /* a program that we launch is seen from its start */
+                                            .warm_up_ns =
+                                                session->options->pid != 0 ? WARM_UP_MAX_NS : 0};
     struct sampler *sampler = NULL;
     enum status status = sampler_create(&session->target.process, &session->target.runtime,
                                         &options, session->handover, &sampler, error);
