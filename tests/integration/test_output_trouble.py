@@ -1,21 +1,25 @@
 """An output that fails while it is written: status 74, and the file is cut back to whole records."""
 
+import errno
 import os
 import resource
 import subprocess
 import unittest
 
 import profiler
+import seccomp
 from profiler import ECHIOND, Profile
 
-# Ever new stacks, so that the profile grows fast.
+# Ever new stacks, so that the profile grows fast; before that, if there is a file to wait for, but one.
 GROWING = """
-import sys
+import os, sys, time
 def make(depth, n):
     if depth == 0:
         return sum(range(100))
     return eval(compile(f"make(depth - 1, n)", f"/file-{n % 997}-{depth}.py", "eval"))
 print("ready", flush=True)
+while sys.argv[1:] and not os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
 n = 0
 while True:
     n += 1
@@ -33,7 +37,8 @@ class Trouble(profiler.TestCase):
             self.assertGreater(len(Profile(data.decode()).samples), 0)
         done = self.run_to_end(profiler.ECHION, "report", path)
         self.expect(done, 0)
-        self.assertEqual(done.stderr, "", "the last record is not whole")
+        self.assertEqual(done.stderr, "")
+        self.assertNotIn("cut off", done.stdout, "the last record is not whole")
 
     def test_a_full_disk(self):
         self.need_root()
@@ -62,6 +67,24 @@ class Trouble(profiler.TestCase):
                 )
                 self.expect(done, 74, "File too large", "ulimit -f")
                 self.assertLessEqual((self.folder / name).stat().st_size, 60_000)
+                self.expect_cut_back(self.folder / name)
+
+    def test_a_quota(self):
+        # As a file system with a quota answers: to the writes of the growing profile, not the first ones.
+        def refuse():
+            seccomp.refuse(seccomp.SYS_WRITE, errno.EDQUOT, third_at_least=4096)
+
+        for name in ("out.austin", "out.mojo"):
+            with self.subTest(name=name):
+                target = self.python(GROWING, f"grow-{name}")
+                daemon = self.attach(target.pid, "-i", "10ms", "-o", name, preexec_fn=refuse)
+                self.wait_for_samples(self.folder / name, daemon)
+                (self.folder / f"grow-{name}").touch()
+                _, told = daemon.communicate(timeout=profiler.PATIENCE)
+                self.assertEqual(daemon.returncode, 74, told)
+                for text in ("Disk quota exceeded", "what was written before is whole",
+                             "free some space or choose another place"):
+                    self.assertIn(text, told)
                 self.expect_cut_back(self.folder / name)
 
     def test_a_full_device(self):

@@ -1,43 +1,22 @@
 """Processes that we may not read: status 77, and what is in the way is said, with what to do about it."""
 
-import ctypes
+import errno
 import os
 import pathlib
 import shutil
-import struct
 import unittest
 
 import profiler
+import seccomp
 from profiler import Profile
 
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 YAMA = pathlib.Path("/proc/sys/kernel/yama/ptrace_scope")
 
-PR_SET_NO_NEW_PRIVS = 38
-PR_SET_SECCOMP = 22
-SECCOMP_MODE_FILTER = 2
-SYS_PROCESS_VM_READV = 310  # x86-64
-
 
 def forbid_process_vm_readv():
-    """A seccomp filter such as containers have: process_vm_readv answers EPERM."""
-    load, jump_if_equal, answer = 0x20, 0x15, 0x06
-    program = b"".join(
-        struct.pack("HBBI", *instruction)
-        for instruction in (
-            (load, 0, 0, 0),  # seccomp_data.nr
-            (jump_if_equal, 0, 1, SYS_PROCESS_VM_READV),
-            (answer, 0, 0, 0x00050000 | 1),  # SECCOMP_RET_ERRNO, EPERM
-            (answer, 0, 0, 0x7FFF0000),  # SECCOMP_RET_ALLOW
-        )
-    )
-    buffer = ctypes.create_string_buffer(program)
-    header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(
-        PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.create_string_buffer(header), 0, 0
-    ):
-        raise OSError(ctypes.get_errno(), "seccomp")
+    """As containers do."""
+    seccomp.refuse(seccomp.SYS_PROCESS_VM_READV, errno.EPERM)
 
 
 class Denied(profiler.TestCase):
