@@ -15,6 +15,8 @@ from intervals import wilson
 from profile_reader import read_profile
 
 STOP_GAP = "400,1200"
+SAMPLES_LEAST = 100_000  # in each profile of a full run
+DEPTH_LOST = 5  # percent, of the mean number of frames; short runs fail at ten times that
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Effort:
     stopped: int
 
 
-FULL = Effort(11.5, 8, 20000)
+FULL = Effort(16, 16, 20000)
 SHORT = Effort(2.5, 1.5, 1500)
 
 
@@ -101,6 +103,11 @@ class Accuracy:
             bar, case, "kept", run.count("kept"), due, sense=AT_LEAST, limit=bar.kept,
             note="missed %d, torn %d, late %d" % tuple(map(run.count, ("missed", "torn", "late"))),
         )
+        if self.timing:
+            self.add(
+                bar, case, "samples", verdict.samples, (verdict.samples, verdict.samples), "",
+                sense=AT_LEAST, limit=SAMPLES_LEAST,
+            )
         share, interval = verdict.share(verdict.bad)
         limit = bar.bad if self.interpreter.minor >= 11 else bar.bad_old
         self.add(
@@ -123,6 +130,15 @@ class Accuracy:
             limit=bar.leaf.get(name), note="%+.2f at %s, %d stopped samples" % (
                 difference.points, difference.leaf, stopped,
             ),
+        )
+
+    def judge_depth(self, bar, name, profile, references):
+        """Stacks that are cut short. The stopped samples show more of what enters the kernel, or comes
+        after it, so some percent are theirs: reported, and a limit for short runs only."""
+        lost = 100 * (1 - oracle.mean_depth([profile]) / oracle.mean_depth(references))
+        self.add(
+            bar, name + ", 10 kHz", "mean depth lost", lost, (lost, lost),
+            limit=None if self.timing else DEPTH_LOST,
         )
 
     def measure(self, bar, name):
@@ -149,3 +165,4 @@ class Accuracy:
         self.judge_run(bar, name + ", 10 kHz", steady, truth)
         self.judge_run(bar, name + ", flat out", flat, truth)
         self.judge_leaf(bar, name, steady.profile, stopped)
+        self.judge_depth(bar, name, steady.profile, stopped)

@@ -8,7 +8,8 @@
 - truncated: samples that do not begin at one of the truth's roots, are empty, or hold `:INVALID:`;
 - lines: samples with a line that its function does not have, or where it never makes that call;
 - leaf: the largest difference, in percentage points, of any function's share as the last frame against a
-  profile of the same program taken while it was stopped (stopped.c).
+  profile of the same program taken while it was stopped (stopped.c);
+- depth: the mean number of frames, which pairs do not tell: a recursion cut short has possible pairs only.
 
 Shares are weighted by the metric, and by the number of samples where the profile has it (MOJO), each with
 its 95 % interval. The exit status is 1 when a --max-... is exceeded.
@@ -216,6 +217,16 @@ def leaf_differences(profiles, references):
         differences.append(LeafDifference(leaf, share, reference, points, 100 * error))
     differences.sort(key=lambda difference: (-abs(difference.points), difference.leaf))
     return differences
+
+
+def mean_depth(profiles):
+    """Frames in a stack, in the mean by metric."""
+    frames = metric = 0
+    for profile in profiles:
+        for stack, weight in profile.stacks():
+            frames += weight.metric * len(stack.frames)
+            metric += weight.metric
+    return frames / metric if metric else 0.0
 
 
 def percent(share, interval):
