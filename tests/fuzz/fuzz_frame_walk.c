@@ -2,11 +2,8 @@
  * and the stack's room, and what it finds holds together. Input: minor and options, code objects,
  * then operations that put words into the picture or have it walked; all by small numbers, so that
  * a mutation seldom makes it senseless as a whole. */
-#include <stdlib.h>
-#include <string.h>
-
-#include "daemon/decode/code_build.h"
 #include "daemon/decode/frame_walk.h"
+#include "program_fuzz.h"
 
 enum {
     CODES = 6,
@@ -15,18 +12,11 @@ enum {
     AREAS = CHUNKS_MAX + OUTSIDE,
     AREA_BYTES = 2048,
     PLACED_MAX = 64,
-    INSTRUCTIONS_MAX = 12,
-    UNITS_MAX = INSTRUCTIONS_MAX * 16,
     WALKS_MAX = 12,
     LESSONS_MAX = 64,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-    const uint8_t *at;
-    size_t left;
-};
 
 /* A made-up process: what its memory holds, and what is known of it. */
 struct world {
@@ -34,7 +24,6 @@ struct world {
     const struct py_layout *layout;
     struct code_cache *codes;
     struct call_pairs *pairs;
-    uint32_t code_units[CODES];
     uint32_t code_words[CODES];
     uint8_t *state;
     struct extent areas[AREAS]; /* the chunks, then what is outside; `bytes` are ours */
@@ -51,108 +40,6 @@ struct world {
     uint64_t now_ns;
     unsigned walks;
 };
-
-static void require(bool holds) {
-    if (!holds) {
-        abort();
-    }
-}
-
-static void *allocate(size_t size) {
-    void *memory = calloc(1, size > 0 ? size : 1);
-    require(memory != NULL);
-    return memory;
-}
-
-static uint8_t take(struct input *input) {
-    if (input->left == 0) {
-        return 0;
-    }
-    input->left--;
-    return *input->at++;
-}
-
-static uint64_t code_address(unsigned index) {
-    return 0x10000 + (uint64_t)index * 0x1000;
-}
-
-/* An opcode of a class that the walk tells apart: the first one of the minor, or the next ones. */
-static uint8_t opcode_choose(const struct opcode_table *table, uint8_t choice) {
-    static const uint16_t classes[] = {0,
-                                       OP_RETURN,
-                                       OP_RETURN_GENERATOR,
-                                       OP_YIELD,
-                                       OP_INLINE_CALL | OP_CAN_CALL,
-                                       OP_GENERATOR_RESUME,
-                                       OP_CAN_CALL,
-                                       OP_HIDDEN};
-    uint16_t wanted = classes[choice % 8];
-    unsigned skip = choice / 8 % 4;
-    uint8_t found = 0;
-    for (unsigned opcode = 1; opcode < 256; opcode++) {
-        if (table->ops[opcode].name != NULL && (table->ops[opcode].flags & wanted) == wanted) {
-            found = (uint8_t)opcode;
-            if (skip-- == 0) {
-                break;
-            }
-        }
-    }
-    return found;
-}
-
-static void word_put(const struct world *world, uint8_t *bytes, uint64_t word) {
-    if (world->layout->word_size == 8) {
-        memcpy(bytes, &word, sizeof word);
-    } else {
-        uint32_t half = (uint32_t)word;
-        memcpy(bytes, &half, sizeof half);
-    }
-}
-
-static void int_put(uint8_t *bytes, int32_t value) {
-    memcpy(bytes, &value, sizeof value);
-}
-
-/* Makes a code object of made-up bytecode and puts it into the cache. */
-static void code_make(struct world *world, unsigned index) {
-    const struct py_layout *layout = world->layout;
-    const struct opcode_table *table = opcode_table_find(layout->minor);
-    static uint8_t letters[] = {'f'};
-    const struct string_object name = {.bytes = letters, .length = 1, .kind = 1, .ascii = true};
-    uint8_t header[512] = {0};
-    uint8_t bytecode[2 * UNITS_MAX] = {0};
-    uint32_t units = 0;
-    require(layout->code.bytecode <= sizeof header);
-    uint32_t instructions = 1U + take(&world->input) % INSTRUCTIONS_MAX;
-    for (uint32_t i = 0; i < instructions; i++) {
-        uint8_t opcode = opcode_choose(table, take(&world->input));
-        bytecode[2 * units] = opcode;
-        units += 1U + table->ops[opcode].caches;
-    }
-    int32_t specials = (int32_t)(layout->iframe.localsplus / layout->word_size);
-    int32_t locals = take(&world->input) % 8;
-    int32_t stacksize = take(&world->input) % 8;
-    int_put(header + layout->code.nlocalsplus, locals);
-    if (layout->code.framesize != LAYOUT_ABSENT) {
-        int_put(header + layout->code.framesize, specials + locals + stacksize);
-    } else {
-        int_put(header + layout->code.stacksize, stacksize);
-    }
-    const struct code_source source = {
-        .address = code_address(index),
-        .header = header,
-        .bytecode = bytecode,
-        .bytecode_size = units * 2,
-        .filename = &name,
-        .name = &name,
-    };
-    struct code *code = NULL;
-    require(code_build(layout, table, &source, &code) == STATUS_OK);
-    world->code_units[index] = code->units;
-    world->code_words[index] = code->frame_words;
-    require(code_cache_put(world->codes, source.address, code, 1) == STATUS_OK);
-    code_entry_confirm(code_cache_find(world->codes, source.address), UINT64_C(1) << 40);
-}
 
 /* A word that is likely to mean something. */
 static uint64_t word_choose(struct world *world) {
@@ -190,7 +77,7 @@ static uint64_t word_choose(struct world *world) {
 
 static void state_put(const struct world *world, uint32_t field, uint64_t word) {
     if (field != LAYOUT_ABSENT) {
-        word_put(world, world->state + field, word);
+        target_word_put(world->layout, world->state + field, word);
     }
 }
 
@@ -214,14 +101,15 @@ static void frame_place(struct world *world) {
     }
     uint8_t *bytes = world->bytes[area] + at;
     uint64_t address = world->areas[area].address + at;
-    word_put(world, bytes + layout->iframe.executable, code_address(code));
-    word_put(world, bytes + layout->iframe.previous, previous);
-    word_put(world, bytes + layout->iframe.instr, layout->instr_is_prev ? instr - 2 : instr);
+    target_word_put(layout, bytes + layout->iframe.executable, code_address(code));
+    target_word_put(layout, bytes + layout->iframe.previous, previous);
+    target_word_put(layout, bytes + layout->iframe.instr,
+                    layout->instr_is_prev ? instr - 2 : instr);
     if (layout->frame_model == FRAME_MODEL_STACKTOP) {
-        int_put(bytes + layout->iframe.stacktop, depth);
+        target_int_put(bytes + layout->iframe.stacktop, depth);
     } else {
-        word_put(world, bytes + layout->iframe.stackpointer,
-                 address + layout->iframe.localsplus + (uint64_t)(int64_t)depth * w);
+        target_word_put(layout, bytes + layout->iframe.stackpointer,
+                        address + layout->iframe.localsplus + (uint64_t)(int64_t)depth * w);
     }
     bytes[layout->iframe.owner] = owner;
     if (layout->iframe.is_entry != LAYOUT_ABSENT) {
@@ -241,8 +129,8 @@ static void frame_place(struct world *world) {
         state_put(world, layout->thread.datastack_chunk, world->areas[area].address);
         state_put(world, layout->thread.datastack_top, top);
         state_put(world, layout->thread.current_frame, address);
-        word_put(world, world->bytes[area] + layout->chunk.top,
-                 (world->cursor[area] - layout->chunk.data) / w);
+        target_word_put(layout, world->bytes[area] + layout->chunk.top,
+                        (world->cursor[area] - layout->chunk.data) / w);
     }
 }
 
@@ -325,7 +213,7 @@ static void step(struct world *world) {
     case 1: { /* any word anywhere */
         uint32_t at = take(input) * w;
         if (at <= AREA_BYTES - w) {
-            word_put(world, world->bytes[area] + at, word_choose(world));
+            target_word_put(layout, world->bytes[area] + at, word_choose(world));
         }
         break;
     }
@@ -369,7 +257,7 @@ static void world_make(struct world *world) {
     const struct py_layout *layout = world->layout;
     world->state = allocate(layout->thread.size);
     for (unsigned i = 0; i < CODES; i++) {
-        code_make(world, i);
+        world->code_words[i] = code_make(&world->input, layout, world->codes, i, 0)->frame_words;
     }
     for (unsigned i = 0; i < AREAS; i++) {
         world->bytes[i] = allocate(AREA_BYTES);
@@ -377,9 +265,9 @@ static void world_make(struct world *world) {
             .address = 0x100000 + i * UINT64_C(0x2000), .size = AREA_BYTES, .whole = 4096};
         if (i < world->chunk_count) {
             world->cursor[i] = layout->chunk.data + (i == 0 ? layout->word_size : 0);
-            word_put(world, world->bytes[i] + layout->chunk.size, 4096);
-            word_put(world, world->bytes[i] + layout->chunk.previous,
-                     i == 0 ? 0 : world->areas[i - 1].address);
+            target_word_put(layout, world->bytes[i] + layout->chunk.size, 4096);
+            target_word_put(layout, world->bytes[i] + layout->chunk.previous,
+                            i == 0 ? 0 : world->areas[i - 1].address);
         } else {
             world->cursor[i] = 128;
         }
