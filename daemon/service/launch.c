@@ -67,6 +67,7 @@ static void watch(struct launch *launch) {
         if (!launch->ended && command_has_ended(&launch->command)) {
             launch->ended = true;
             if (launch->session != NULL) {
+                notice_explain("finishing: the command has ended");
                 session_stop(launch->session);
             }
         }

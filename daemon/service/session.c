@@ -184,7 +184,8 @@ static enum status find(struct session *session, struct error *error) {
 static enum status find_again(struct session *session, struct error *error) {
     const struct python_search search = {
         .stop = &session->stop, .looking_since = &session->looking_since, .follow = true};
-    notice_explain("process %d runs another program now: looking for a Python in it",
+    notice_explain("process %d has left its program: it ends, or runs another one, in which to "
+                   "look for a Python",
                    (int)session->pid);
     enum status status =
         python_search_run(&search, &session->target.process, &session->target.runtime, error);
@@ -208,6 +209,10 @@ static enum status profile(struct session *session, struct error *error) {
             process_alive(&session->target.process)) {
             status = find_again(session, error);
         }
+    }
+    if (status == STATUS_GONE && !atomic_load(&session->stop) &&
+        !process_alive(&session->target.process)) {
+        notice_explain("finishing: the process has ended");
     }
     return status;
 }
