@@ -147,6 +147,23 @@ class WhatIsProfiled(Launch):
         (pid,) = {s.pid for s in Profile.read(path).samples}
         self.assertEqual(path.name, f"p-{pid}.austin")
 
+    def test_the_pid_in_the_name_of_a_binary_profile(self):
+        done = self.run_to_end(
+            ECHION, "-o", "%(pid).mojo", "sh", "-c", '"$0" -c "import os; print(os.getpid())"; true', PYTHON
+        )
+        self.expect(done, 0, f"-> {done.stdout.strip()}.mojo")
+        self.assertEqual((self.folder / f"{done.stdout.strip()}.mojo").read_bytes()[:3], b"MOJ")
+        self.assertEqual(len(list(self.folder.glob("*.mojo"))), 1)
+
+    def test_the_default_output(self):
+        done = self.run_to_end(ECHION, "sh", "-c", '"$0" work.py 0.3 4; exit $?', PYTHON)
+        self.expect(done, 4)
+        (path,) = self.folder.glob("*.austin")
+        self.assertIn(f"-> {path.name}\n", done.stderr)
+        profile = Profile.read(path)
+        self.expect_whole(profile)
+        self.assertEqual({s.pid for s in profile.samples}, {int(path.stem)})
+
     def test_a_second_one_is_named_in_one_line(self):
         done = self.launch(
             "sh", "-c", '"$0" work.py 1 0 & "$0" work.py 1 0; wait; "$0" work.py 0.3 0', PYTHON
@@ -349,6 +366,30 @@ class HowTheProfileEnds(Launch):
         done = self.launch(PYTHON, "work.py", "6", "4", options=["-x", "2.5"])
         profile = self.expect_profile(done, 4)
         self.assertLess(profile.number("duration"), 5_500_000)
+
+    def test_exposure_ends_the_profile_on_standard_output_too(self):
+        code = (
+            "import sys, time\n"
+            "print('begun', flush=True)\n"
+            "sys.stdin.readline()\n"
+            "print('ended', flush=True)\n"
+            "sys.exit(6)\n"
+        )
+        daemon = self.start(ECHION, "-x", "0.3", "-o", "-", PYTHON, "-c", code, stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        text = ""
+        for line in daemon.stdout:
+            text += line
+            if line.startswith("# errors: "):  # the last one
+                break
+        self.expect_whole(Profile(text))
+        self.assertIsNone(daemon.poll(), "the command goes on")
+        daemon.stdin.write("now\n")
+        daemon.stdin.flush()
+        told = daemon.stderr.read()
+        self.assertEqual(daemon.wait(timeout=profiler.PATIENCE), 6)
+        for text in ("begun\n", "ended\n", "-> standard output\n"):
+            self.assertIn(text, told)
 
     def test_standard_output_is_the_profiles(self):
         code = "import sys, time\nprint('to stdout', flush=True)\ntime.sleep(0.3)\n"
