@@ -56,22 +56,22 @@ static uint32_t slot_find(const struct call_pairs *pairs, uint64_t key) {
     return i;
 }
 
-static void slot_count(struct call_pairs *pairs, uint64_t key) {
+static void slot_count(struct call_pairs *pairs, uint64_t key, uint32_t times) {
     uint32_t i = slot_find(pairs, key);
     if (pairs->slots[i].key == 0) {
         pairs->slots[i].key = key;
         pairs->used++;
     }
-    pairs->slots[i].count++;
+    pairs->slots[i].count += times;
 }
 
 void call_pairs_note(struct call_pairs *pairs, const struct code *caller, uint32_t unit,
-                     const struct code *callee) {
+                     const struct code *callee, uint32_t times) {
     if (pairs->used >= FULL) {
         memset(pairs, 0, sizeof *pairs);
     }
-    slot_count(pairs, pair_key(caller, unit, 0));
-    slot_count(pairs, pair_key(caller, unit, callee->serial));
+    slot_count(pairs, pair_key(caller, unit, 0), times);
+    slot_count(pairs, pair_key(caller, unit, callee->serial), times);
 }
 
 bool call_pairs_proven(const struct call_pairs *pairs, const struct code *caller, uint32_t unit,

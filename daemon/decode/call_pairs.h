@@ -18,9 +18,9 @@ struct call_pairs;
 STATUS_CHECKED enum status call_pairs_create(struct call_pairs **out);
 void call_pairs_destroy(struct call_pairs *pairs);
 
-/* Notes that `caller`, at `unit`, was seen with `callee` running inside that call. */
+/* Notes that `caller`, at `unit`, was seen `times` times with `callee` running inside that call. */
 void call_pairs_note(struct call_pairs *pairs, const struct code *caller, uint32_t unit,
-                     const struct code *callee);
+                     const struct code *callee, uint32_t times);
 
 /* Whether that was noted often enough to be believed: several times, and in a fair share of what
  * was noted at that place. Without the share, pairs that come of torn pictures would prove

@@ -20,11 +20,12 @@ enum chain_life {
 /* What is known of the frame in one slot of the image's index. */
 struct chain_slot {
     uint64_t address; /* of the frame that this is about */
-    /* When it was last seen running, in a call that was sound. */
-    uint64_t code;        /* its code object, 0: never seen so */
+    /* When it was last seen running, in a call that was sound. Codes by their serials. */
+    uint64_t code;        /* its own, 0: never seen so */
     uint64_t caller;      /* its caller's frame */
-    uint64_t caller_code; /* that one's code object */
+    uint64_t caller_code; /* that one's */
     uint32_t caller_unit; /* and where it was */
+    uint32_t unnoted;     /* sightings of the call since it was noted last */
     bool proven;          /* the pair was */
     /* In the picture at hand. */
     uint64_t viewed;  /* number of the walk that these are of */

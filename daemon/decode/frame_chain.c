@@ -8,6 +8,7 @@
 
 enum {
     REFERENCES_MAX = 1 << 30,  /* to one frame */
+    NOTED_AT_ONCE = 16,        /* sightings of a call that stands */
     DEAD_LINKS_MAX = 64,       /* from a dead frame to one that runs */
     CODE_IS_GENERATOR = 0x2a0, /* CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR: Include/code.h */
 };
@@ -120,19 +121,21 @@ static bool is_calling(const struct chain_slot *view) {
  * call. */
 static void call_note(struct chain *chain, struct chain_slot *callee,
                       const struct chain_slot *caller) {
-    call_pairs_note(chain->walk.pairs, caller->frame.code, CALL_ANYWHERE, callee->frame.code);
-    call_pairs_note(chain->walk.pairs, callee->frame.code, CALLED_FROM, caller->frame.code);
-    callee->code = callee->frame.header.executable;
+    const struct code *calling = caller->frame.code;
+    const struct code *called = callee->frame.code;
+    call_pairs_note(chain->walk.pairs, calling, CALL_ANYWHERE, called, callee->unnoted + 1);
+    call_pairs_note(chain->walk.pairs, called, CALLED_FROM, calling, callee->unnoted + 1);
+    callee->unnoted = 0;
+    callee->code = called->serial;
     callee->caller = caller->address;
-    callee->caller_code = caller->frame.header.executable;
+    callee->caller_code = calling->serial;
     callee->caller_unit = caller->frame.unit;
 }
 
-/* Whether the same call was there in an earlier picture, and proven by then. */
-static bool is_as_before(const struct chain_slot *callee, const struct chain_slot *caller) {
-    return callee->proven && callee->caller == caller->address &&
-           callee->code == callee->frame.header.executable &&
-           callee->caller_code == caller->frame.header.executable;
+/* Whether it is the call that the callee was last seen in. */
+static bool is_same_call(const struct chain_slot *callee, const struct chain_slot *caller) {
+    return callee->caller == caller->address && callee->code == callee->frame.code->serial &&
+           callee->caller_code == caller->frame.code->serial;
 }
 
 enum parent { PARENT_FOUND, PARENT_NONE_ROOT, PARENT_UNKNOWN };
@@ -146,14 +149,20 @@ static enum parent parent_linked(struct chain *chain, struct chain_slot *callee,
         return generator ? PARENT_UNKNOWN : PARENT_NONE_ROOT;
     }
     struct chain_slot *caller = chain_view(chain, address);
-    if (caller == NULL || caller->frame.code == NULL) {
+    if (caller == NULL || caller->life == CHAIN_NONE) {
         return PARENT_UNKNOWN;
     }
     *out = caller;
-    if (callee->life == CHAIN_RUNS && is_calling(caller) && is_as_before(callee, caller)) {
+    if (callee->proven && callee->life == CHAIN_RUNS && is_calling(caller) &&
+        is_same_call(callee, caller)) {
         callee->caller_unit = caller->frame.unit;
+        if (++callee->unnoted == NOTED_AT_ONCE) {
+            callee->unnoted--;
+            call_note(chain, callee, caller);
+        }
         return PARENT_FOUND;
     }
+    callee->unnoted = 0;
     bool proven = is_proven(chain, caller->frame.code, callee->frame.code);
     if (!is_calling(caller)) {
         return proven ? PARENT_FOUND : PARENT_UNKNOWN;
@@ -193,7 +202,7 @@ static enum parent parent_left(struct chain *chain, struct chain_slot *callee,
         return PARENT_UNKNOWN;
     }
     if (!(chain_memory_owns(chain->memory, code, callee->address) ||
-          (address == callee->caller && code == callee->code)) &&
+          (address == callee->caller && callee->frame.code->serial == callee->code)) &&
         !leads_to_running(chain, callee)) {
         return PARENT_UNKNOWN;
     }
@@ -209,18 +218,18 @@ static enum parent parent_left(struct chain *chain, struct chain_slot *callee,
 /* The caller that the frame was seen with last. */
 static enum parent parent_remembered(struct chain *chain, struct chain_slot *callee,
                                      struct chain_slot **out) {
-    if (callee->code == 0 || callee->code != callee->frame.header.executable) {
+    if (callee->code != callee->frame.code->serial) {
         return PARENT_UNKNOWN;
     }
     struct chain_slot *caller = chain_view(chain, callee->caller);
     if (caller == NULL || caller->frame.code == NULL ||
-        caller->frame.header.executable != callee->caller_code ||
+        caller->frame.code->serial != callee->caller_code ||
         !is_proven(chain, caller->frame.code, callee->frame.code)) {
         return PARENT_UNKNOWN;
     }
     /* Of a recursive function's frames any may have had that caller's frame since. */
     if (chain->walk.patient && !is_calling(caller) &&
-        !chain_memory_owns(chain->memory, callee->code, callee->address)) {
+        !chain_memory_owns(chain->memory, callee->frame.header.executable, callee->address)) {
         return PARENT_UNKNOWN;
     }
     *out = caller;
@@ -243,10 +252,10 @@ static enum parent parent_find(struct chain *chain, struct chain_slot *callee,
 
 /* Where the caller was when it called: it may have gone on since it was read. */
 static void caller_place(const struct chain_slot *callee, struct chain_slot *caller) {
-    if (!is_calling(caller) && callee->caller == caller->address &&
-        callee->caller_code == caller->frame.header.executable &&
-        callee->code == callee->frame.header.executable) {
+    if (!is_calling(caller) && is_same_call(callee, caller) &&
+        callee->caller_unit < caller->frame.code->units) {
         caller->frame.unit = callee->caller_unit;
+        caller->frame.flags = caller->frame.code->unit_flags[callee->caller_unit];
     }
 }
 
@@ -303,12 +312,30 @@ static uint32_t living_find(struct chain *chain) {
     return count;
 }
 
+/* Room for the path: it keeps the outermost frames if there are more. */
+static uint32_t path_room(const struct chain *chain) {
+    const uint32_t most = chain->walk.stack->capacity;
+    return most < chain->memory->path_capacity ? most : chain->memory->path_capacity;
+}
+
+static void path_add(const struct chain *chain, uint32_t *length, uint32_t slot) {
+    const uint32_t room = path_room(chain);
+    if (room > 0) {
+        chain->memory->path[*length % room] = slot;
+    }
+    ++*length;
+}
+
 /* Hangs the last frame of the path, whose caller is not to be had any more, under the innermost
  * running frame that is known to call such. False if there is none, or the walk ended. */
-static bool path_hang(struct chain *chain, const struct chain_slot *callee, uint32_t *depth) {
+static bool path_hang(struct chain *chain, const struct chain_slot *callee, uint32_t *length) {
     struct chain_memory *memory = chain->memory;
-    struct walk *walk = &chain->walk;
     uint32_t living = living_find(chain);
+    for (uint32_t i = 0; i < living; i++) {
+        if (memory->slots[memory->living[i]].visited == memory->walks) {
+            living = i; /* it is part of the path already, and so are its callers */
+        }
+    }
     for (uint32_t i = living; i > 0; i--) {
         struct chain_slot *caller = &memory->slots[memory->living[i - 1]];
         if (caller->visited == memory->walks || !is_calling(caller) ||
@@ -316,53 +343,46 @@ static bool path_hang(struct chain *chain, const struct chain_slot *callee, uint
             continue;
         }
         for (; i > 0; i--) {
-            if (*depth == walk->stack->capacity || *depth == memory->path_capacity) {
-                walk->stack->cut = true;
-                return true;
-            }
-            memory->path[(*depth)++] = memory->living[i - 1];
+            path_add(chain, length, memory->living[i - 1]);
         }
         return true;
     }
     return false;
 }
 
-/* Follows the chain from the leaf; slots go to memory->path. The number of frames. */
+/* Follows the chain from the leaf; slots go to memory->path. Their number, which may be more
+ * than there is room for. */
 static uint32_t chain_follow(struct chain *chain, uint64_t leaf) {
     struct walk *walk = &chain->walk;
     struct chain_memory *memory = chain->memory;
     struct chain_slot *at = chain_view(chain, leaf);
-    uint32_t depth = 0;
-    if (at == NULL || at->frame.code == NULL) {
+    uint32_t length = 0;
+    if (at == NULL || at->life == CHAIN_NONE) {
         if (walk->result.outcome == WALK_DONE) {
             (void)walk_stop(walk, WALK_TORN, 0);
         }
         return 0;
     }
     for (;;) {
-        if (depth == walk->stack->capacity || depth == memory->path_capacity) {
-            walk->stack->cut = true;
-            return depth;
-        }
         if (at->visited == memory->walks) {
             (void)walk_stop(walk, WALK_TORN, 0);
-            return depth;
+            return length;
         }
         at->visited = memory->walks;
         chain_memory_own(memory, at->frame.header.executable, at->address);
-        memory->path[depth++] = (uint32_t)(at - memory->slots);
+        path_add(chain, &length, (uint32_t)(at - memory->slots));
         struct chain_slot *caller = NULL;
         enum parent parent = parent_find(chain, at, &caller);
         if (walk->result.outcome != WALK_DONE || parent == PARENT_NONE_ROOT) {
-            return depth;
+            return length;
         }
         if (parent == PARENT_UNKNOWN) {
             if (walk->patient) {
                 (void)walk_stop(walk, WALK_TORN, 0);
-            } else if (!path_hang(chain, at, &depth)) {
+            } else if (!path_hang(chain, at, &length)) {
                 walk->stack->by_mismatch = true;
             }
-            return depth;
+            return length;
         }
         caller_place(at, caller);
         at = caller;
@@ -392,13 +412,15 @@ struct walk_result frame_chain_walk(const struct py_layout *layout, struct code_
     stack->by_mismatch = false;
     memory->walks++;
     uint64_t leaf = image_word(image->state + layout->thread.frame, layout->word_size);
-    uint32_t depth = leaf == 0 ? 0 : chain_follow(&chain, leaf);
+    uint32_t length = leaf == 0 ? 0 : chain_follow(&chain, leaf);
     if (chain.walk.result.outcome != WALK_DONE) {
         stack->last_depth = 0;
         return chain.walk.result;
     }
-    while (depth > 0) {
-        (void)walk_push(&chain.walk, &memory->slots[memory->path[--depth]].frame);
+    const uint32_t room = path_room(&chain);
+    stack->cut = length > room;
+    for (uint32_t i = 0; i < length && i < room; i++) {
+        (void)walk_push(&chain.walk, &memory->slots[memory->path[(length - 1 - i) % room]].frame);
     }
     stack->last_depth = stack->depth;
     return chain.walk.result;

@@ -113,7 +113,7 @@ static bool call_believed(struct walk *walk, const struct frame *caller, const s
         linked = false; /* it names what was at this address then: another frame */
     }
     if (linked) {
-        call_pairs_note(walk->pairs, caller->code, caller->unit, callee->code);
+        call_pairs_note(walk->pairs, caller->code, caller->unit, callee->code, 1);
     }
     if (call_pairs_proven(walk->pairs, caller->code, caller->unit, callee->code)) {
         return true;
@@ -132,6 +132,9 @@ static bool outside_child(struct walk *walk, uint64_t from, const struct frame *
     bool found = false;
     for (unsigned hops = 0; hops < HOPS_MAX && address != caller->header.address; hops++) {
         struct frame frame;
+        if (extents_have(walk->image->chunks, walk->image->chunk_count, address)) {
+            return false;
+        }
         int kind = outside_load(walk, address, &frame);
         if (kind < 0 || (kind > 0 && !generator_runs(walk, &frame))) {
             return false;

@@ -84,15 +84,17 @@ static bool is_filler(uint32_t point) {
  * this. Goes by the characters and not by their order, so it quotes a little more than it must. */
 static bool reads_as_number(unsigned kind, const uint8_t *units, size_t length) {
     bool digit = false;
+    bool blank = length > 0; /* a tid behind it would make it a number */
     for (size_t i = 0; i < length; i++) {
         const uint32_t point = point_clean(point_at(kind, units, i), TEXT_THREAD);
+        blank = blank && point == ' ';
         if (is_digit(point)) {
             digit = true;
         } else if (!is_filler(point)) {
             return false;
         }
     }
-    return digit;
+    return digit || blank;
 }
 
 size_t text_from_unicode(unsigned kind, const uint8_t *units, size_t length, enum text_use use,

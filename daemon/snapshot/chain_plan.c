@@ -14,6 +14,7 @@ enum {
     WHOLE_PAGES_FROM = 64, /* frames; of so many those that will be needed next lie around them */
     GROUP_BYTES = 16384,   /* of a span at most, so that it holds frames of like depth */
     GROUPS_MAX = 768,      /* spans of one thread; with more, wider gaps are read */
+    NEIGHBOURS = 8,        /* known frames whose spans are looked at for one that is not */
     SWEEP = 64,            /* pictures between two looks for frames that were not wanted */
     SPARE_FRAMES = 32,     /* known beyond twice the stack's depth */
     CHASE_MAX = 1 << 14,
@@ -68,23 +69,32 @@ static uint32_t order_find(const struct chain_plan *plan, uint64_t address) {
     return low;
 }
 
-static void plan_remove(struct chain_plan *plan, uint32_t slot) {
-    uint32_t at = order_find(plan, plan->index.frames[slot].address);
-    memmove(&plan->order[at], &plan->order[at + 1],
-            (plan->index.count - at - 1) * sizeof *plan->order);
-    frame_index_remove(&plan->index, slot);
-    plan->stale = true;
-}
-
-/* Forgets the frame that was not wanted for longest. */
-static void plan_evict(struct chain_plan *plan) {
-    uint32_t oldest = plan->order[0];
-    for (uint32_t i = 1; i < plan->index.count; i++) {
-        if (plan->frames[plan->order[i]].last_wanted_ns < plan->frames[oldest].last_wanted_ns) {
-            oldest = plan->order[i];
+/* Forgets frames that were not wanted for longer than `age_ns`, or cannot be read any more. */
+static void plan_forget(struct chain_plan *plan, uint64_t age_ns, uint64_t now_ns) {
+    uint32_t kept = 0;
+    const uint32_t count = plan->index.count;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t slot = plan->order[i];
+        if (now_ns - plan->frames[slot].last_wanted_ns > age_ns ||
+            plan->index.frames[slot].bytes == NULL) {
+            frame_index_remove(&plan->index, slot);
+        } else {
+            plan->order[kept++] = slot;
         }
     }
-    plan_remove(plan, oldest);
+    plan->stale = plan->stale || kept < count;
+}
+
+/* Forgets the older half of the frames that were not wanted now, by time, until `most` are left. */
+static void plan_shrink(struct chain_plan *plan, uint32_t most, uint64_t now_ns) {
+    uint64_t age_ns = IDLE_NS;
+    while (plan->index.count > most) {
+        age_ns /= 2;
+        plan_forget(plan, age_ns, now_ns);
+        if (age_ns == 0) {
+            return;
+        }
+    }
 }
 
 /* The slot of the frame at `address`, which becomes known if it is not. FRAME_UNKNOWN when there is
@@ -221,21 +231,13 @@ void chain_plan_want(struct chain_plan *plan, uint64_t address, uint32_t depth, 
 
 void chain_plan_expire(struct chain_plan *plan, uint32_t depth, uint64_t now_ns) {
     plan->deepest = depth > plan->deepest ? depth : plan->deepest;
-    while (plan->index.count > 4 * plan->deepest + SPARE_FRAMES) {
-        plan_evict(plan);
-    }
+    plan_shrink(plan, 4 * plan->deepest + SPARE_FRAMES, now_ns);
     if (++plan->follows < SWEEP) {
         return;
     }
     plan->follows = 0;
     plan->deepest -= (plan->deepest - depth) / 64;
-    for (uint32_t i = plan->index.count; i-- > 0;) {
-        uint32_t slot = plan->order[i];
-        if (now_ns - plan->frames[slot].last_wanted_ns > IDLE_NS ||
-            plan->index.frames[slot].bytes == NULL) {
-            plan_remove(plan, slot);
-        }
-    }
+    plan_forget(plan, IDLE_NS, now_ns);
 }
 
 /* What the picture at hand holds of a frame that is not known yet, but lies in the span of the
@@ -256,14 +258,16 @@ static const uint8_t *plan_covers(const struct chain_plan *plan, uint64_t addres
                                   uint32_t frame_bytes, uint32_t *group) {
     uint32_t at = order_find(plan, address);
     const uint8_t *bytes = NULL;
-    for (uint32_t before = at; before > 0 && bytes == NULL; before--) {
+    const uint32_t first = at > NEIGHBOURS ? at - NEIGHBOURS : 0;
+    for (uint32_t before = at; before > first && bytes == NULL; before--) {
         bytes = span_covers(plan, before - 1, address, frame_bytes);
         *group = plan->frames[plan->order[before - 1]].group;
         if (*group != CHAIN_NO_GROUP) {
             break;
         }
     }
-    for (; at < plan->index.count && bytes == NULL; at++) {
+    const uint32_t last = plan->index.count - at > NEIGHBOURS ? at + NEIGHBOURS : plan->index.count;
+    for (; at < last && bytes == NULL; at++) {
         bytes = span_covers(plan, at, address, frame_bytes);
         *group = plan->frames[plan->order[at]].group;
         if (*group != CHAIN_NO_GROUP) {

@@ -15,7 +15,7 @@ static struct call_pairs *begin(void) {
 
 static void note(struct call_pairs *pairs, const struct code *called, unsigned times) {
     for (unsigned i = 0; i < times; i++) {
-        call_pairs_note(pairs, caller, 7, called);
+        call_pairs_note(pairs, caller, 7, called, 1);
     }
 }
 
@@ -57,7 +57,7 @@ Test(call_pairs, full_it_forgets_and_learns_anew) {
     struct call_pairs *pairs = begin();
     note(pairs, callee, 10);
     for (uint32_t unit = 100; unit < 100 + (1 << 15); unit++) {
-        call_pairs_note(pairs, caller, unit, other);
+        call_pairs_note(pairs, caller, unit, other, 1);
     }
     cr_expect_not(call_pairs_proven(pairs, caller, 7, callee));
     note(pairs, callee, 3);

@@ -3,6 +3,7 @@
 
 #include "chain_scene.h"
 #include "daemon/decode/frame_walk.h"
+#include "made_code.h"
 
 static void living(struct chain_scene *scene) {
     scene_put(scene, 0, CALLER, AT_CALL, 0);
@@ -371,6 +372,11 @@ static void references(struct chain_scene *scene) {
     scene_references_set(scene, 1, 1000000);
     scene_settle(scene);
     scene_expect_sound(scene, "caller leaf ");
+    scene_references_set(scene, 1, UINT32_MAX);
+    scene_expect_torn(scene); /* though the call is known */
+    scene_put(scene, 1, LEAF, AT_NOP, scene_at(0));
+    scene_references_set(scene, 0, UINT32_MAX);
+    scene_expect_torn(scene);
 }
 
 Test(frame_chain, what_has_an_absurd_number_of_references_is_no_frame) {
@@ -393,4 +399,61 @@ static void orphan(struct chain_scene *scene) {
 
 Test(frame_chain, what_has_lost_its_caller_hangs_under_the_innermost_that_calls_such) {
     scene_each(orphan);
+}
+
+static void branches(struct chain_scene *scene) {
+    scene_put(scene, 5, OTHER, AT_CALL, 0);
+    scene_put(scene, 1, RECURSIVE, AT_CALL, scene_at(5));
+    scene_put(scene, 2, RECURSIVE, AT_CALL, scene_at(1));
+    scene_put(scene, 3, LEAF, AT_NOP, scene_at(2));
+    scene_settle(scene);
+    scene_held_set(scene, 5, false);
+    scene_put(scene, 0, CALLER, AT_NOP, 0);
+    scene_back_set(scene, 1, scene_at(0)); /* a caller that calls nothing */
+    scene_die(scene, 3, LEAF_RETURN, scene_at(1));
+    scene_leaf_set(scene, scene_at(3));
+    cr_expect_eq(scene_walk(scene, false).outcome, WALK_DONE, SAID(scene));
+}
+
+Test(frame_chain, no_frame_is_in_a_stack_twice) {
+    scene_each(branches);
+}
+
+static void code_replaced(struct chain_scene *scene) {
+    static const char *const shorter[] = {"CALL_FUNCTION", "RETURN_VALUE", NULL};
+    scene_put(scene, 0, CALLER, AT_FOR, 0);
+    scene_put(scene, 1, LEAF, AT_NOP, scene_at(0));
+    scene_settle(scene);
+    struct code *code = made_code(scene->layout, CALLER, "shorter", shorter);
+    cr_assert_eq(code_cache_put(scene->codes, CALLER, code, 0), STATUS_OK);
+    code_entry_confirm(code_cache_find(scene->codes, CALLER), 800000);
+    scene_put(scene, 0, CALLER, 0, 0);
+    scene_put(scene, 2, LEAF, AT_NOP, scene_at(0));
+    scene_settle(scene);
+    scene_die(scene, 1, LEAF_RETURN, 0);
+    scene_unit_set(scene, 0, 1);
+    scene_leaf_set(scene, scene_at(1));
+    cr_expect_eq(scene_walk(scene, false).outcome, WALK_DONE, SAID(scene));
+}
+
+Test(frame_chain, where_other_code_called_from_at_its_address_says_nothing) {
+    scene_each(code_replaced);
+}
+
+static void torn_pair(struct chain_scene *scene) {
+    scene_put(scene, 0, CALLER, AT_CALL, 0);
+    scene_put(scene, 1, OTHER, AT_CALL, 0);
+    for (unsigned i = 0; i < 1000; i++) {
+        scene_put(scene, 2, LEAF, AT_NOP, scene_at(0));
+        cr_assert_eq(scene_walk(scene, false).outcome, WALK_DONE, SAID(scene));
+        scene_put(scene, 3, RECURSIVE, AT_NOP, scene_at(1));
+        cr_assert_eq(scene_walk(scene, false).outcome, WALK_DONE, SAID(scene));
+    }
+    scene_put(scene, 2, LEAF, AT_NOP, scene_at(1)); /* torn: OTHER never calls it */
+    for (unsigned i = 0; i < 5; i++) {
+        cr_expect_eq(scene_walk(scene, true).outcome, WALK_TORN, SAID(scene));
+    }
+}
+Test(frame_chain, a_few_torn_pictures_among_many_sound_ones_prove_nothing) {
+    scene_each(torn_pair);
 }

@@ -281,6 +281,19 @@ Test(outside_frames, a_frame_called_from_a_generator_brings_that_along) {
     datastack_each(through_generators);
 }
 
+static void named_middle(struct datastack_scene *scene) {
+    uint64_t caller = push_resuming(scene, 0, 0);
+    uint64_t frame = generator_put(scene, 0, GENERATOR_NOP, caller);
+    push_leaf(scene, frame);
+    datastack_current_set(scene, frame); /* it has called since the thread state was read */
+    settle(scene);
+    expect_sound(scene, "caller generator leaf ");
+}
+
+Test(outside_frames, a_frame_of_the_datastack_is_not_asked_for_as_one_outside) {
+    datastack_each(named_middle);
+}
+
 static void through_strangers(struct datastack_scene *scene) {
     push_resuming(scene, 0, 0);
     uint64_t frame = generator_put(scene, 0, GENERATOR_NOP, 0);

@@ -305,6 +305,19 @@ Test(thread_labels, a_thread_inside_another_interpreter_keeps_its_name) {
     each(inside);
 }
 
+static void blanks(struct scene *scene) {
+    tell(scene, "start(' '); start(' ')\n");
+    update(scene);
+    for (uint32_t i = 0; i < scene->table.count; i++) {
+        cr_expect_neq(scene->table.records[i]->label[0], ' ', "%s: [%s]", scene->interpreter,
+                      scene->table.records[i]->label);
+    }
+}
+
+Test(thread_labels, blanks_with_a_tid_behind_them_do_not_read_as_a_number) {
+    each(blanks);
+}
+
 static void ended(struct scene *scene) {
     tell(scene, "start('one'); start('two'); start('two')\n");
     update(scene);
