@@ -30,7 +30,9 @@
 #include "daemon/snapshot/picture.h"
 
 enum {
-    WARM_UP_MS = 1500,
+    WARM_UP_CPU_MS = 1500,
+    WARM_UP_STEP_MS = 50,
+    WARM_UP_MS_MAX = 60 * 1000,
     MEASURED_MS = 1500,
     KEPT_MIN = 500,
     START_MS = 30000, /* until a busy machine has an interpreter running, inside a root too */
@@ -285,6 +287,19 @@ static bool judge_calls(bool bad, bool cpu, const struct sampler_counts *before,
     return one_read != bad && one_look && waits <= due + CALLS_EXTRA;
 }
 
+/* Until the program has had its time to show all of itself: on a busy machine that takes longer. */
+static void warm_up(const struct process *process) {
+    uint64_t begun_ns = 0;
+    bool runs = process_cpu_time(process, &begun_ns) == STATUS_OK;
+    uint64_t used_ns = begun_ns;
+    for (unsigned i = 0; runs && i < WARM_UP_MS_MAX / WARM_UP_STEP_MS &&
+                         used_ns - begun_ns < UINT64_C(1000000) * WARM_UP_CPU_MS;
+         i++) {
+        sleep_ms(WARM_UP_STEP_MS);
+        runs = process_cpu_time(process, &used_ns) == STATUS_OK;
+    }
+}
+
 static int sample(const struct process *process, const struct runtime *runtime, const char *mode) {
     struct error error;
     struct handover *handover = NULL;
@@ -298,7 +313,7 @@ static int sample(const struct process *process, const struct runtime *runtime, 
         (void)fprintf(stderr, "cannot start to sample\n");
         return 1;
     }
-    sleep_ms(WARM_UP_MS);
+    warm_up(process);
     struct sampler_counts before;
     struct sampler_counts after;
     atomic_store(&spoilt, strcmp(mode, "spoilt") == 0);
