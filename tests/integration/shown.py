@@ -7,6 +7,7 @@
 
 import concurrent.futures
 import os
+import pathlib
 import subprocess
 
 import interpreters
@@ -16,7 +17,8 @@ from mojo_reader import Place
 INVALID = ":INVALID:"
 NAME_MAX = 4095  # bytes that are kept of a file's or function's name
 LABEL_MAX = 1023  # and of a thread's
-AT_ONCE = 2 * len(os.sched_getaffinity(0))  # a look is mostly waiting
+READ = {64: "0", 32: "3"}  # the number of the system call, by word size
+AT_ONCE = 2 * len(os.sched_getaffinity(0))  # looks, which are mostly waiting
 
 
 def is_breaking(character):
@@ -38,6 +40,19 @@ def shown_name(name, function=False):
     return cut(text, NAME_MAX) or ("<unknown>" if function else "")
 
 
+def shown_label(name, tid, shared=False):
+    """What a thread goes by: its name, followed by its id where another has the same one."""
+    if name is None:
+        return str(tid)
+    label = cut(shown_name(name), LABEL_MAX)
+    try:
+        int(label, 16)
+        label = f'"{label}"'
+    except ValueError:
+        pass
+    return f"{label}-{tid}" if shared else label
+
+
 def shown_stack(told):
     """The frames of a told stack as Places."""
     return [
@@ -56,9 +71,9 @@ class TestCase(profiler.TestCase):
         self.pythons = [i for i in interpreters.find() if not i.missing]
         self.assertTrue(self.pythons)
 
-    def on_every(self, pythons, look):
+    def on_every(self, pythons, look, at_once=AT_ONCE):
         """Calls look(python) for each, several at a time; each is a sub-test."""
-        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
             looks = [(python, pool.submit(look, python)) for python in pythons]
         for python, result in looks:
             with self.subTest(python=python.name):
@@ -73,6 +88,13 @@ class TestCase(profiler.TestCase):
         line = target.process.stdout.readline()
         self.assertTrue(line, f"{python.name}: the target did not start")
         return target, line
+
+    def wait_for_rest(self, python, target, told):
+        """Waits until a thread that has told its stack is in the read behind that."""
+        path = pathlib.Path(f"/proc/{target.pid}/task/{told['tid']}/syscall")
+        profiler.wait_for(
+            lambda: path.read_text().split()[0] == READ[python.bits], f"read in {path}", target.process
+        )
 
     def expect_standing(self, samples, expected):
         """All samples are that stack, but for the first looks, which may not reach its end before they

@@ -1,9 +1,11 @@
 """told_stack: the stack that a caller of tell() stands on, as a sampler should show it.
 
-For a thread that calls wait(tell()) on one line and then waits for good. Python 3.8 to 3.15.
+For a thread that calls os.read(pipe, tell()) on one line, where it then waits for good. Python 3.8 to 3.15.
 """
 
+import _thread
 import json
+import os
 import sys
 
 
@@ -36,6 +38,9 @@ def stack_of(frame):
 
 
 def tell(**more):
-    """Prints a line of JSON: the caller's stack and what else there is to tell. Returns 1."""
-    print(json.dumps({"stack": stack_of(sys._getframe(1)), **more}), flush=True)
+    """Prints a line of JSON: the thread's native id, the caller's stack, and what else there is to tell.
+    Returns 1."""
+    told = {"tid": _thread.get_native_id(), "stack": stack_of(sys._getframe(1)), **more}
+    line = json.dumps(told) + "\n"
+    os.write(1, line.encode())  # at once: other interpreters of this process may write too
     return 1
