@@ -89,6 +89,15 @@ class TestCase(profiler.TestCase):
         self.assertTrue(line, f"{python.name}: the target did not start")
         return target, line
 
+    def profile(self, pid, path, *options, exposure=0.1):
+        """Profiles a process for a moment, or longer where nothing was seen in that; what was said."""
+        while True:
+            done = self.run_to_end(profiler.ECHIOND, "-vp", pid, "-x", exposure, "-o", path, *options)
+            self.expect(done, 0)
+            if path.exists() or exposure > profiler.PATIENCE / 4:
+                return done.stderr
+            exposure *= 4
+
     def wait_for_rest(self, python, target, told):
         """Waits until a thread that has told its stack is in the read behind that."""
         path = pathlib.Path(f"/proc/{target.pid}/task/{told['tid']}/syscall")

@@ -10,7 +10,7 @@ import profiler
 import shown
 from interpreters import TARGETS
 from mojo_reader import MojoReader
-from profiler import ECHION, ECHIOND, Profile
+from profiler import ECHION, Profile
 
 READERS = pathlib.Path(__file__).resolve().parents[1] / "readers"
 # Built beside the programs: what we read out of a profile, and (not used here) a made-up profile.
@@ -31,12 +31,14 @@ class StandingStill(shown.TestCase):
         expected = shown.shown_stack(told["stack"])
         self.expect_kinds(expected, python.minor)
         self.wait_for_rest(python, target, told)
-        for name in (f"{python.name}.austin", f"{python.name}.mojo"):
-            self.expect(self.run_to_end(ECHIOND, "-p", target.pid, "-x", "0.1", "-o", name), 0)
-        text = Profile.read(self.folder / f"{python.name}.austin")
-        self.expect_whole(text)
+        path = self.folder / f"{python.name}.austin"
+        said = self.profile(target.pid, path)
+        text = Profile.read(path)
+        self.expect_whole(text, said)
         self.expect_standing(text.samples, shown.as_text(expected))
-        mojo = MojoReader.read_file(self.folder / f"{python.name}.mojo")
+        path = self.folder / f"{python.name}.mojo"
+        self.profile(target.pid, path)
+        mojo = MojoReader.read_file(path)
         self.expect_standing(mojo.samples, expected)
         for sample in [*text.samples, *mojo.samples]:
             self.assertEqual(sample[:3], (target.pid, 0, "MainThread"))
@@ -75,9 +77,9 @@ class StandingStill(shown.TestCase):
             "print('ready', flush=True)\n"
             "while True: go()\n"
         )
-        files = ["x.austin", "x.mojo"]
+        files = [self.folder / "x.austin", self.folder / "x.mojo"]
         for file in files:
-            self.expect(self.run_to_end(ECHIOND, "-p", target.pid, "-x", "0.3", "-o", file), 0)
+            self.profile(target.pid, file, exposure=0.3)
         for reader in ("austin-python", "speedscope"):
             with self.subTest(reader=reader):
                 done = self.run_to_end(
@@ -144,7 +146,7 @@ class AtWork(shown.TestCase):
         target, _ = self.spawn(python, ["-c", TRAMPOLINES])
         seen = set()
         for _ in range(LOOKS_MAX):
-            profile, _ = self.profile(target, python, "-i", "100us", "-x", "0.3")
+            profile, _ = self.moment(target, python, "-i", "100us")
             for sample in profile.samples:
                 for frame in sample.frames:
                     self.assertRegex(frame, r"\A(<string>:[^:]*:[1-9]\d*|:INVALID:)\Z")
@@ -157,14 +159,13 @@ class AtWork(shown.TestCase):
         self.assertEqual(seen, TRAMPOLINE_PAIRS)
         target.kill()
 
-    def profile(self, target, python, *options):
+    def moment(self, target, python, *options):
         """The profile of a moment, and what was said."""
         path = self.folder / f"{python.name}.austin"
-        done = self.run_to_end(ECHIOND, "-vp", target.pid, "-o", path, *options)
-        self.expect(done, 0)
+        said = self.profile(target.pid, path, *options, exposure=0.3)
         profile = Profile.read(path)
-        self.expect_whole(profile, done.stderr)
-        return profile, done.stderr
+        self.expect_whole(profile, said)
+        return profile, said
 
     def test_with_the_jit(self):
         able = [python for python in self.pythons if python.flags & {"jit", "jit-off"}]
@@ -177,7 +178,7 @@ class AtWork(shown.TestCase):
         self.assertEqual(line, "ready\n")
         depths = set()
         for _ in range(LOOKS_MAX):
-            profile, said = self.profile(target, python, "-i", "200us", "-x", "0.4")
+            profile, said = self.moment(target, python, "-i", "200us")
             self.assertIn("JIT", said)
             self.assertLessEqual(profile.number("torn") * 100, profile.number("samples"))
             for sample in profile.samples:

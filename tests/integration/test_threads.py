@@ -10,7 +10,7 @@ import unittest
 import profiler
 import shown
 from interpreters import TARGETS
-from profiler import ECHIOND, Profile, wait_for
+from profiler import Profile, wait_for
 
 INTERVAL = "10ms"  # the targets are at rest
 
@@ -40,7 +40,7 @@ def labels_in(profile):
             function = frame.split(":")[-2]
             if function.startswith("native_"):
                 labels.setdefault(function, []).append(sample.thread)
-    return {function: [label for label, _ in itertools.groupby(seen)] for function, seen in labels.items()}
+    return {name: [label for label, _ in itertools.groupby(seen)] for name, seen in labels.items()}
 
 
 class Labels(shown.TestCase):
@@ -112,9 +112,9 @@ class Subinterpreters(shown.TestCase):
         for one in told:
             self.wait_for_rest(python, target, one)
         path = self.folder / f"{python.name}.austin"
-        self.expect(self.run_to_end(ECHIOND, "-p", target.pid, "-x", "0.1", "-o", path), 0)
+        said = self.profile(target.pid, path)
         profile = Profile.read(path)
-        self.expect_whole(profile)
+        self.expect_whole(profile, said)
         inside = {number: [] for number in stacks}
         outside = set()
         for sample in profile.samples:
