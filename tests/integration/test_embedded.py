@@ -26,7 +26,7 @@ threading.Thread(target=end, name="the end", daemon=True).start()
 print("ready", flush=True)
 outer()
 """
-SOME_TIME = "\nthreading.Timer(0.5, os._exit, (9,)).start()\nouter()\n"
+SOME_TIME = "\nthreading.Timer(1, os._exit, (9,)).start()\nouter()\n"
 
 # Changes what the process says that it is: its version, and whether it is free-threaded.
 POKE = """
