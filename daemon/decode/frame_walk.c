@@ -71,6 +71,35 @@ static uint64_t chunk_used(const struct walk *walk, const struct extent *chunk) 
     return used <= CHUNK_BYTES_MAX ? used : 0;
 }
 
+/* A pair of the datastack, apart from those outside it: those say where generators are resumed. */
+#define UNIT_INSIDE(unit) ((unit) | (UINT32_C(1) << 31))
+
+/* Whether `caller` may have called `callee`, which lies behind it. The kernel copies a chunk line
+ * by line, so that the two may be of different moments: a return and a call lie between them. A
+ * pair that is not proven needs a second picture that shows it, too; the last picture has to do. */
+static bool call_stands(struct walk *walk, const struct frame *caller, const struct frame *callee) {
+    struct stack *stack = walk->stack;
+    const uint32_t unit = UNIT_INSIDE(caller->unit);
+    const struct doubt doubt = {
+        .caller = caller->code->serial, .callee = callee->code->serial, .unit = unit};
+    if (walk->patient && !call_pairs_proven(walk->pairs, caller->code, unit, callee->code)) {
+        bool again = false;
+        for (uint32_t i = 0; i < stack->doubt_count; i++) {
+            again = again || (stack->doubts[i].caller == doubt.caller &&
+                              stack->doubts[i].callee == doubt.callee &&
+                              stack->doubts[i].unit == doubt.unit);
+        }
+        if (!again) {
+            if (stack->doubt_count < STACK_DOUBTS_MAX) {
+                stack->doubts[stack->doubt_count++] = doubt;
+            }
+            return walk_stop(walk, WALK_TORN, 0);
+        }
+    }
+    call_pairs_note(walk->pairs, caller->code, unit, callee->code, 1);
+    return true;
+}
+
 /* Walks the frames in one chunk, from `address`. */
 static void walk_chunk(struct walk *walk, const struct extent *chunk, uint64_t address) {
     const struct py_layout *layout = walk->layout;
@@ -103,7 +132,12 @@ static void walk_chunk(struct walk *walk, const struct extent *chunk, uint64_t a
         }
         /* To 3.13 a frame that is being pushed has no caller yet: the word is an older frame's. */
         bool being_pushed = frame.just_pushed && layout->frame_model == FRAME_MODEL_STACKTOP;
+        const uint32_t below = stack->depth;
         if (!linked && (being_pushed || !outside_link(walk, &frame))) {
+            return;
+        }
+        if (below > 0 && stack->depth == below &&
+            !call_stands(walk, &stack->frames[below - 1], &frame)) {
             return;
         }
         if (!walk_push(walk, &frame)) {

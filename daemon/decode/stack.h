@@ -34,7 +34,13 @@ struct frame {
     bool outside;     /* it is not in the datastack: a generator's or coroutine's */
 };
 
-enum { STACK_GENERATORS_MAX = 16 };
+enum { STACK_GENERATORS_MAX = 16, STACK_DOUBTS_MAX = 8 };
+
+/* A call that one picture shows and that is not known to happen. */
+struct doubt {
+    uint64_t caller, callee; /* serials of the codes */
+    uint32_t unit;           /* of the caller */
+};
 
 struct stack {
     struct frame *frames;
@@ -50,7 +56,9 @@ struct stack {
     uint64_t entry_low,
         entry_high;             /* where entry frames were seen: the thread's C stack is there */
     struct chain_memory *chain; /* to 3.10, owned: what is remembered of the frames */
-    bool by_mismatch;           /* accepted though a check failed: to be shown as torn */
+    struct doubt doubts[STACK_DOUBTS_MAX]; /* of the pictures taken so far for this sample */
+    uint32_t doubt_count;
+    bool by_mismatch; /* accepted though a check failed: to be shown as torn */
 };
 
 /* Around entry frames that were seen, everything is the thread's C stack. */

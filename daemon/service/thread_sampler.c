@@ -196,6 +196,7 @@ enum status thread_sampler_stack(struct thread_sampler *sampler, struct thread_r
         layout->frame_model == FRAME_MODEL_HEAP_CHAIN ? CHAIN_PICTURES_MAX : PICTURES_MAX;
     unsigned pictures = 1;
     unsigned relearned = 0;
+    stack->doubt_count = 0;
     enum status status =
         record->first_span == PICTURE_FULL
             ? picture_again(sampler, record, &image)

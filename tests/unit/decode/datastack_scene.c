@@ -135,7 +135,18 @@ int32_t datastack_executing(const struct datastack_scene *scene) {
     return scene->layout->frame_model == FRAME_MODEL_STACKTOP ? -1 : 2;
 }
 
-struct walk_result datastack_walk(struct datastack_scene *scene, bool patient) {
+struct walk_result datastack_walk_once(struct datastack_scene *scene, bool patient) {
     return frame_walk(scene->layout, scene->codes, scene->pairs, &scene->image, SCENE_NOW, patient,
                       &scene->stack);
+}
+
+struct walk_result datastack_walk(struct datastack_scene *scene, bool patient) {
+    scene->stack.doubt_count = 0;
+    for (;;) {
+        uint32_t doubts = scene->stack.doubt_count;
+        struct walk_result result = datastack_walk_once(scene, patient);
+        if (scene->stack.doubt_count == doubts) {
+            return result;
+        }
+    }
 }

@@ -62,6 +62,9 @@ uint64_t datastack_push(struct datastack_scene *scene, uint64_t code, uint32_t u
 /* stacktop, or words below stackpointer, of a frame that executes. */
 int32_t datastack_executing(const struct datastack_scene *scene);
 
+struct walk_result datastack_walk_once(struct datastack_scene *scene, bool patient);
+
+/* The same, with as many pictures of what is there now as it takes to believe it. */
 struct walk_result datastack_walk(struct datastack_scene *scene, bool patient);
 
 #endif

@@ -192,8 +192,11 @@ Test(frame_walk, code_that_is_not_known_or_not_believed_is_asked_for) {
 
 static void again(struct datastack_scene *scene) {
     uint64_t leaf = push_chain(scene);
-    cr_expect_eq(datastack_walk(scene, true).outcome, WALK_DONE, SAID(scene));
-    cr_expect_eq(scene->stack.same, 0, SAID(scene));
+    for (unsigned i = 0; i < 4; i++) { /* until its calls are proven */
+        scene->stack.last_depth = 0;
+        cr_expect_eq(datastack_walk(scene, true).outcome, WALK_DONE, SAID(scene));
+        cr_expect_eq(scene->stack.same, 0, SAID(scene));
+    }
     cr_expect_eq(datastack_walk(scene, true).outcome, WALK_DONE, SAID(scene));
     cr_expect_eq(scene->stack.same, 3, SAID(scene));
     uint64_t second = scene->frames[1].header.address;
@@ -206,4 +209,45 @@ static void again(struct datastack_scene *scene) {
 
 Test(frame_walk, says_which_frames_are_those_of_the_last_walk) {
     datastack_each(again);
+}
+
+static void unproven(struct datastack_scene *scene) {
+    push_chain(scene);
+    cr_expect_eq(datastack_walk_once(scene, true).outcome, WALK_TORN, SAID(scene));
+    cr_expect_eq(datastack_walk_once(scene, true).outcome, WALK_TORN, "the other pair");
+    cr_expect_eq(datastack_walk_once(scene, true).outcome, WALK_DONE, SAID(scene));
+    cr_expect_eq(scene->stack.depth, 3, SAID(scene));
+    for (unsigned i = 0; i < 3; i++) {
+        scene->stack.doubt_count = 0;
+        scene->stack.last_depth = 0;
+        cr_expect_eq(datastack_walk(scene, true).outcome, WALK_DONE, SAID(scene));
+    }
+    scene->stack.doubt_count = 0;
+    scene->stack.last_depth = 0;
+    cr_expect_eq(datastack_walk_once(scene, true).outcome, WALK_DONE, "proven by now");
+}
+
+Test(frame_walk, a_call_that_is_not_known_to_happen_is_looked_at_twice) {
+    datastack_each(unproven);
+}
+
+static void of_two_moments(struct datastack_scene *scene) {
+    uint64_t first = datastack_push(scene, CALLER, CALLER_CALL, 2, 0);
+    uint64_t second = datastack_push(scene, CALLER, CALLER_CALL, datastack_executing(scene), first);
+    for (unsigned i = 0; i < 100; i++) {
+        scene->stack.last_depth = 0;
+        cr_assert_eq(datastack_walk(scene, true).outcome, WALK_DONE, SAID(scene));
+    }
+    datastack_push(scene, LEAF, LEAF_NOP, datastack_executing(scene), second);
+    datastack_frame_put(scene, scene->chunks[0] + (second - SCENE_CHUNK_AT), second, CALLER,
+                        CALLER_CALL, 2, first);
+    scene->stack.doubt_count = 0;
+    cr_expect_eq(datastack_walk_once(scene, true).outcome, WALK_TORN, SAID(scene));
+    scene->stack.doubt_count = 0;
+    cr_expect_eq(datastack_walk_once(scene, false).outcome, WALK_DONE, "the last one has to do");
+    cr_expect_eq(scene->stack.depth, 3, SAID(scene));
+}
+
+Test(frame_walk, a_pair_that_never_occurs_asks_for_another_picture) {
+    datastack_each(of_two_moments);
 }
