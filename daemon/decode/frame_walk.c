@@ -136,8 +136,7 @@ static void walk_chunk(struct walk *walk, const struct extent *chunk, uint64_t a
         if (!linked && (being_pushed || !outside_link(walk, &frame))) {
             return;
         }
-        if (below > 0 && stack->depth == below &&
-            !call_stands(walk, &stack->frames[below - 1], &frame)) {
+        if (last != NULL && stack->depth == below && !call_stands(walk, last, &frame)) {
             return;
         }
         if (!walk_push(walk, &frame)) {
