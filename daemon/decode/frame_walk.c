@@ -117,7 +117,8 @@ static void walk_chunk(struct walk *walk, const struct extent *chunk, uint64_t a
         const struct frame *known =
             stack->depth < stack->last_depth ? &stack->frames[stack->depth] : NULL;
         bool linked = last == NULL || frame.header.previous == last->header.address;
-        if (walk->prefix_same && linked && known != NULL && !known->outside &&
+        /* One that C code called at the same place of the same caller has the same entry frame. */
+        if (walk->prefix_same && known != NULL && (linked || known->entered) && !known->outside &&
             header_equal(&known->header, &frame.header)) {
             stack->depth++;
             stack->same = stack->depth;
@@ -167,6 +168,7 @@ static uint64_t current_frame_load(struct walk *walk) {
     if (bytes == NULL && walk->patient && cframe != 0) {
         (void)walk_stop(walk, WALK_NEED_OUTSIDE, cframe);
     }
+    walk_used(walk, cframe);
     return bytes == NULL ? 0 : image_word(bytes, w);
 }
 
@@ -227,5 +229,6 @@ struct walk_result frame_walk(const struct py_layout *layout, struct code_cache 
     } else {
         stack->last_depth = 0;
     }
+    walk.result.outside_used = walk.outside_used;
     return walk.result;
 }

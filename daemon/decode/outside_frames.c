@@ -50,6 +50,7 @@ static int outside_load(struct walk *walk, uint64_t address, struct frame *out) 
     *out = (struct frame){.outside = true};
     frame_load(layout, address, bytes, &out->header);
     if (layout->owner_cstack >= 0 && out->header.owner == (uint32_t)layout->owner_cstack) {
+        walk_used(walk, address);
         return 0;
     }
     const uint8_t *state =
@@ -269,7 +270,7 @@ static void c_stack_note(struct stack *stack, uint64_t address) {
     }
 }
 
-bool outside_link(struct walk *walk, const struct frame *frame) {
+bool outside_link(struct walk *walk, struct frame *frame) {
     const struct stack *stack = walk->stack;
     const struct frame *last = &stack->frames[stack->depth - 1];
     uint64_t address = frame->header.previous;
@@ -291,6 +292,7 @@ bool outside_link(struct walk *walk, const struct frame *frame) {
         address = entry.header.previous;
         if (address == last->header.address) {
             c_stack_note(walk->stack, entry.header.address);
+            frame->entered = true;
             return true;
         }
     }

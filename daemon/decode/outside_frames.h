@@ -9,8 +9,9 @@
 #include "daemon/decode/walk.h"
 
 /* Whether `frame`, which lies above the last frame of the stack and names another caller, was
- * called from it all the same: by C code, or by a generator. Generators in between are pushed. */
-bool outside_link(struct walk *walk, const struct frame *frame);
+ * called from it all the same: by C code, or by a generator. Generators in between are pushed.
+ * Where an entry frame says so it is noted in `frame`. */
+bool outside_link(struct walk *walk, struct frame *frame);
 
 /* Goes on from the last frame into the generators that it resumes, or that C code called from it.
  */

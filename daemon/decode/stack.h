@@ -32,6 +32,7 @@ struct frame {
     uint16_t flags;   /* class of that unit (opcodes.h) */
     bool just_pushed; /* it has not executed its first instruction */
     bool outside;     /* it is not in the datastack: a generator's or coroutine's */
+    bool entered; /* C code called it from the frame below: its entry frame was seen to say so */
 };
 
 enum { STACK_GENERATORS_MAX = 16, STACK_DOUBTS_MAX = 8 };
@@ -81,6 +82,8 @@ enum walk_outcome {
 struct walk_result {
     enum walk_outcome outcome;
     uint64_t need;
+    uint32_t outside_used; /* of the image's outside extents, a bit each: those whose bytes on the C
+                              stack mattered */
 };
 
 #endif

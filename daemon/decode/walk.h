@@ -24,10 +24,22 @@ struct walk {
     bool prefix_same;       /* all frames so far equal those of the last walk */
     bool older;             /* the chunk that is walked is not the thread state's last one */
     uint64_t current_frame; /* what the thread state named when the picture began; 0 if unknown */
+    uint32_t outside_used;  /* as in walk_result */
 };
 
 /* Ends the walk with what it needs. Always false. */
 bool walk_stop(struct walk *walk, enum walk_outcome outcome, uint64_t need);
+
+/* Notes that what lies at `address`, on the C stack, matters. */
+static inline void walk_used(struct walk *walk, uint64_t address) {
+    const struct thread_image *image = walk->image;
+    for (uint32_t i = 0; i < image->outside_count; i++) {
+        if (address - image->outside[i].address < image->outside[i].size) {
+            walk->outside_used |= UINT32_C(1) << i;
+            return;
+        }
+    }
+}
 
 /* What the bytes at `address` say of a frame; layout->iframe.localsplus of them are read. */
 static inline void frame_load(const struct py_layout *layout, uint64_t address,

@@ -236,6 +236,8 @@ static void picture_plan(struct sampler *sampler) {
     for (uint32_t i = 0; i < sampler->threads.count; i++) {
         struct thread_record *record = sampler->threads.records[i];
         record->first_span = thread_plan_add(&record->plan, sampler->layout, sampler->picture);
+        record->end_span = sampler->picture->count;
+        still_forget(&record->still);
     }
     sampler->planned_spans = sampler->picture->count;
     sampler->planned = true;

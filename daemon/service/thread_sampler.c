@@ -149,7 +149,8 @@ static bool stack_grow(struct thread_record *record) {
 
 /* Lets the plan follow the thread: the used part of its chunks, the generators in its stack. */
 static void plan_follow(struct thread_sampler *sampler, struct thread_record *record,
-                        const struct thread_image *image, uint64_t now_ns) {
+                        const struct thread_image *image, struct walk_result result,
+                        uint64_t now_ns) {
     struct thread_plan *plan = &record->plan;
     const struct stack *stack = &record->stack;
     if (sampler->layout->frame_model == FRAME_MODEL_HEAP_CHAIN) {
@@ -167,6 +168,7 @@ static void plan_follow(struct thread_sampler *sampler, struct thread_record *re
                              true, now_ns);
         }
     }
+    thread_plan_keep(plan, result.outside_used, now_ns);
     thread_plan_expire(plan, now_ns);
 }
 
@@ -197,6 +199,12 @@ enum status thread_sampler_stack(struct thread_sampler *sampler, struct thread_r
     unsigned pictures = 1;
     unsigned relearned = 0;
     stack->doubt_count = 0;
+    if (record->first_span != PICTURE_FULL &&
+        still_holds(&record->still, picture, record->first_span, record->end_span, now_ns)) {
+        stack->same = stack->depth;
+        return STATUS_OK;
+    }
+    still_forget(&record->still);
     enum status status =
         record->first_span == PICTURE_FULL
             ? picture_again(sampler, record, &image)
@@ -226,7 +234,11 @@ enum status thread_sampler_stack(struct thread_sampler *sampler, struct thread_r
             if (layout->frame_model == FRAME_MODEL_HEAP_CHAIN) {
                 chain_settle(&record->plan, stack->depth, pictures);
             }
-            plan_follow(sampler, record, &image, now_ns);
+            plan_follow(sampler, record, &image, result, now_ns);
+            if (stack->same == stack->depth && pictures == 1 && !stack->by_mismatch &&
+                record->first_span != PICTURE_FULL) {
+                still_keep(&record->still, picture, record->first_span, record->end_span, now_ns);
+            }
             return STATUS_OK;
         }
         if (result.outcome != WALK_DONE) {

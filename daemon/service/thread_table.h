@@ -10,6 +10,7 @@
 #include "common/status.h"
 #include "daemon/decode/stack.h"
 #include "daemon/python/layout.h"
+#include "daemon/snapshot/still.h"
 #include "daemon/snapshot/thread_plan.h"
 #include "daemon/target/memory.h"
 
@@ -28,7 +29,8 @@ struct thread_record {
     uint32_t place;   /* in the order of the target's lists */
 
     struct thread_plan plan;
-    uint32_t first_span; /* of the picture of all threads */
+    uint32_t first_span, end_span; /* of the picture of all threads */
+    struct still still;
     struct stack stack;
     uint32_t *nodes;       /* per frame of the stack: its node in the batch being filled */
     uint32_t node_count;   /* nodes that are valid for the frames of the last emitted stack */

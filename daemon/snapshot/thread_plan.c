@@ -124,11 +124,13 @@ static bool outside_add(struct thread_plan *plan, struct picture *picture) {
     plan->outside_spans = 0;
     for (uint32_t i = 0; i < plan->outside_count;) {
         uint64_t start = plan->outside[i].address - PLAN_OUTSIDE_BEFORE;
-        uint64_t end = plan->outside[i].address + plan->outside[i].size;
-        for (i++; i < plan->outside_count && plan->outside[i].address < end + MERGE_GAP; i++) {
+        uint64_t end = start;
+        do {
             uint64_t next_end = plan->outside[i].address + plan->outside[i].size;
             end = next_end > end ? next_end : end;
-        }
+            plan->outside[i].span = plan->outside_spans;
+            i++;
+        } while (i < plan->outside_count && plan->outside[i].address < end + MERGE_GAP);
         if (picture_add(picture, raddr_make(start), (uint32_t)(end - start)) == PICTURE_FULL) {
             return false;
         }
@@ -254,6 +256,15 @@ enum status thread_plan_image(struct thread_plan *plan, const struct py_layout *
     return now == 0 || chunk_find(plan, now) < plan->chunk_count ? STATUS_OK : STATUS_TORN;
 }
 
+void thread_plan_keep(struct thread_plan *plan, uint32_t extents, uint64_t now_ns) {
+    for (uint32_t i = 0; extents != 0 && i < plan->outside_count; i++) {
+        if (plan->outside[i].span < plan->outside_spans &&
+            (extents >> plan->outside[i].span & 1) != 0) {
+            plan->outside[i].wanted_ns = now_ns;
+        }
+    }
+}
+
 void thread_plan_expire(struct thread_plan *plan, uint64_t now_ns) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < plan->outside_count; i++) {
@@ -299,7 +310,12 @@ void thread_plan_want(struct thread_plan *plan, uint64_t address, uint32_t size,
     memmove(&plan->outside[at + 1], &plan->outside[at],
             (plan->outside_count - at) * sizeof plan->outside[0]);
     plan->outside[at] = (struct plan_outside){
-        .address = address, .size = size, .wanted_ns = now_ns, .generator = generator};
+        .address = address,
+        .size = size,
+        .wanted_ns = now_ns,
+        .span = PLAN_SPAN_NONE,
+        .generator = generator,
+    };
     plan->outside_count++;
     plan->changed = true;
 }

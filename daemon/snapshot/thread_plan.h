@@ -25,6 +25,8 @@ enum {
     PLAN_OUTSIDE_MAX = 16,    /* frames outside the datastack that are read along */
 };
 
+#define PLAN_SPAN_NONE UINT32_MAX
+
 struct plan_chunk {
     uint64_t address;
     uint32_t size;   /* bytes that the chunk has */
@@ -35,6 +37,7 @@ struct plan_outside {
     uint64_t address;
     uint32_t size;
     uint64_t wanted_ns;
+    uint32_t span;  /* of the thread's outside spans; PLAN_SPAN_NONE: not in a picture yet */
     bool generator; /* it was part of a stack */
 };
 
@@ -77,6 +80,9 @@ STATUS_CHECKED enum status thread_plan_image(struct thread_plan *plan,
  * on, as one outside the datastack; as that of a generator that is part of the stack. */
 void thread_plan_want(struct thread_plan *plan, uint64_t address, uint32_t size, bool generator,
                       uint64_t now_ns);
+
+/* HOT. Those of the image's outside extents that have a bit in `extents` are still wanted. */
+void thread_plan_keep(struct thread_plan *plan, uint32_t extents, uint64_t now_ns);
 
 /* HOT. Forgets outside frames that were not wanted for a while. */
 void thread_plan_expire(struct thread_plan *plan, uint64_t now_ns);

@@ -57,16 +57,19 @@ def children_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
-def measure_floor(tools, running, shape):
-    """Calls a second of bare reads of that shape."""
-    command = [
-        tools.floor, "--pid", str(running.pid), "--shape", shape, "--seconds", str(ROUND_SECONDS)
-    ]
+def run_floor(tools, seconds, *arguments):
+    """What the floor program prints for its windows, on average."""
+    command = [tools.floor, "--seconds", str(seconds), *arguments]
     if tools.sampler_cpu is not None:
         command += ["--cpu", str(tools.sampler_cpu)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     windows = [float(line) for line in done.stdout.split()]
     return sum(windows) / len(windows)
+
+
+def measure_floor(tools, running, shape):
+    """Calls a second of bare reads of that shape."""
+    return run_floor(tools, ROUND_SECONDS, "--pid", str(running.pid), "--shape", shape)
 
 
 def measure_rate(tools, interpreter):
@@ -143,23 +146,35 @@ def cpu_shares(measured, windows, seconds):
 
 
 def measure_cpu(tools, interpreter):
+    """Beside it what waking so often takes at all on this machine, of a program that then does
+    nothing: the two take turns."""
     cases = (
-        ("1ms", (), "wall, 1 kHz", 3),
-        ("100us", (), "wall, 10 kHz", 12),
-        ("1ms", ("-c",), "-c, 1 kHz", 4),
+        ("1000", (), "wall, 1 kHz", 3),
+        ("100", (), "wall, 10 kHz", 12),
+        ("1000", ("-c",), "-c, 1 kHz", 4),
     )
     with workload.Scratch() as scratch:
         with workload.start(interpreter, "thirty", scratch, tools.target_cpu) as running:
             for interval, options, case, limit in cases:
                 output = scratch.file("cpu.austin")
+                shares, clocks = [], []
                 with echiond.start(
                     tools.echiond, running.pid, output, interval, tools.sampler_cpu, *options
                 ) as measured:
-                    time.sleep(CPU_SETTLE_SECONDS)
-                    shares = cpu_shares(measured, CPU_WINDOWS, CPU_WINDOW_SECONDS)
+                    switch = Switch(measured)
+                    for _ in range(CPU_WINDOWS):
+                        switch.turn(True)
+                        time.sleep(CPU_SETTLE_SECONDS / 4)
+                        shares += cpu_shares(measured, 1, CPU_WINDOW_SECONDS)
+                        switch.turn(False)
+                        clocks.append(run_floor(tools, CPU_WINDOW_SECONDS, "--every", interval))
+                    switch.turn(True)
                     measured.stop()
                 yield median_figure(
                     "cpu", interpreter, case, "echiond's CPU", shares, "% of a core", limit=limit
+                )
+                yield median_figure(
+                    "cpu", interpreter, case, "a bare clock's CPU", clocks, "% of a core"
                 )
 
 

@@ -1,7 +1,8 @@
-/* floor: how fast this machine can copy another process's memory at all. Makes process_vm_readv
- * calls of a given shape on a target, one after another, and prints how many a second it got, per
- * window of half a second. Nothing is done with what they copy: no sampler that reads so much can
- * be faster. */
+/* floor: how fast this machine can copy another process's memory at all, or how cheaply. Makes
+ * process_vm_readv calls of a given shape on a target, and prints, per window of half a second, how
+ * many a second it got; with --every, that long apart as a sampler's ticks are, and prints what
+ * they and the waiting took of a core, in percent. Without a shape it only waits. Nothing is done
+ * with what is copied: no sampler that reads so much, or so often, can be faster or cheaper. */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,13 +35,18 @@ struct region {
 struct options {
     long pid, cpu;
     double seconds;
+    long every_us; /* between two calls; 0: none */
     struct shape shape;
 };
 
-static double now(void) {
+static double seconds_of(clockid_t clock) {
     struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    (void)clock_gettime(clock, &time);
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static double now(void) {
+    return seconds_of(CLOCK_MONOTONIC);
 }
 
 static bool shape_parse(const char *text, struct shape *shape) {
@@ -106,31 +113,32 @@ static bool spans_place(const struct shape *shape, const struct region *regions,
     return true;
 }
 
-static int measure(const struct options *options) {
-    static struct region regions[REGIONS_MAX];
-    static struct iovec remote[SPANS_MAX];
-    size_t count = regions_find((pid_t)options->pid, regions);
-    if (count == 0 || !spans_place(&options->shape, regions, count, remote)) {
-        (void)fprintf(stderr, "floor: process %ld has not enough memory for this shape\n",
-                      options->pid);
-        return EXIT_FAILURE;
+/* The memory that is read, and where it goes. */
+struct copy {
+    pid_t pid;
+    struct iovec local, remote[SPANS_MAX];
+    size_t count;
+};
+
+static bool copy_once(const struct copy *copy) {
+    if (copy->count > 0 && process_vm_readv(copy->pid, &copy->local, 1, copy->remote, copy->count,
+                                            0) != (ssize_t)copy->local.iov_len) {
+        perror("floor: process_vm_readv");
+        return false;
     }
-    GUARD_FREE void *bytes = malloc(options->shape.bytes);
-    if (bytes == NULL) {
-        (void)fputs("floor: out of memory\n", stderr);
-        return EXIT_FAILURE;
-    }
-    struct iovec local = {bytes, options->shape.bytes};
-    double end = now() + options->seconds;
+    return true;
+}
+
+/* Copies as fast as it can. */
+static bool measure_rate(const struct copy *copy, double seconds) {
     double window = now();
+    double end = window + seconds;
     unsigned long calls = 0;
     double time = window;
     while (time < end) {
         for (int i = 0; i < CALLS_PER_LOOK; ++i) {
-            if (process_vm_readv((pid_t)options->pid, &local, 1, remote, options->shape.count, 0) !=
-                (ssize_t)options->shape.bytes) {
-                perror("floor: process_vm_readv");
-                return EXIT_FAILURE;
+            if (!copy_once(copy)) {
+                return false;
             }
         }
         calls += CALLS_PER_LOOK;
@@ -141,16 +149,64 @@ static int measure(const struct options *options) {
         }
         time = now();
     }
-    return EXIT_SUCCESS;
+    return true;
+}
+
+/* Copies once every so many microseconds. */
+static bool measure_cost(const struct copy *copy, double seconds, long every_us) {
+    (void)prctl(PR_SET_TIMERSLACK, 1UL);
+    struct timespec due;
+    (void)clock_gettime(CLOCK_MONOTONIC, &due);
+    double window = now();
+    double end = window + seconds;
+    double used = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
+    double time = window;
+    while (time < end) {
+        due.tv_nsec += every_us * 1000;
+        due.tv_sec += due.tv_nsec / 1000000000;
+        due.tv_nsec %= 1000000000;
+        (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
+        if (!copy_once(copy)) {
+            return false;
+        }
+        if (time - window >= window_seconds) {
+            double total = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
+            (void)printf("%.3f\n", 100 * (total - used) / (time - window));
+            window = time;
+            used = total;
+        }
+        time = now();
+    }
+    return true;
+}
+
+static int measure(const struct options *options) {
+    static struct region regions[REGIONS_MAX];
+    static struct copy copy;
+    copy = (struct copy){.pid = (pid_t)options->pid, .count = options->shape.count};
+    size_t count = regions_find(copy.pid, regions);
+    if (copy.count > 0 &&
+        (count == 0 || !spans_place(&options->shape, regions, count, copy.remote))) {
+        (void)fprintf(stderr, "floor: process %ld has not enough memory for this shape\n",
+                      options->pid);
+        return EXIT_FAILURE;
+    }
+    GUARD_FREE void *bytes = malloc(options->shape.bytes + 1);
+    if (bytes == NULL) {
+        (void)fputs("floor: out of memory\n", stderr);
+        return EXIT_FAILURE;
+    }
+    copy.local = (struct iovec){bytes, options->shape.bytes};
+    bool done = options->every_us > 0 ? measure_cost(&copy, options->seconds, options->every_us)
+                                      : measure_rate(&copy, options->seconds);
+    return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static bool options_parse(int argc, char **argv, struct options *options) {
     static const struct option known[] = {
-        {"pid", required_argument, NULL, 'p'},
-        {"shape", required_argument, NULL, 's'},
-        {"seconds", required_argument, NULL, 'x'},
-        {"cpu", required_argument, NULL, 'c'},
-        {NULL, 0, NULL, 0},
+        {"pid", required_argument, NULL, 'p'},     {"shape", required_argument, NULL, 's'},
+        {"seconds", required_argument, NULL, 'x'}, {"cpu", required_argument, NULL, 'c'},
+        {"every", required_argument, NULL, 'e'},   {NULL, 0, NULL, 0},
     };
     *options = (struct options){.cpu = -1, .seconds = 3};
     bool good = true;
@@ -166,6 +222,10 @@ static bool options_parse(int argc, char **argv, struct options *options) {
         case 'x':
             options->seconds = strtod(optarg, NULL);
             break;
+        case 'e':
+            options->every_us = strtol(optarg, NULL, 10);
+            good = good && options->every_us > 0;
+            break;
         case 'c':
             options->cpu = strtol(optarg, NULL, 10);
             break;
@@ -173,14 +233,16 @@ static bool options_parse(int argc, char **argv, struct options *options) {
             good = false;
         }
     }
-    return good && optind == argc && options->pid > 0 && options->shape.count > 0 &&
-           options->seconds >= window_seconds;
+    return good && optind == argc && options->seconds >= window_seconds &&
+           (options->every_us > 0 || options->shape.count > 0) &&
+           (options->shape.count == 0 || options->pid > 0);
 }
 
 int main(int argc, char **argv) {
     static struct options options;
     if (!options_parse(argc, argv, &options)) {
-        (void)fputs("usage: floor --pid PID --shape BYTES,BYTES,... [--seconds S] [--cpu N]\n",
+        (void)fputs("usage: floor --pid PID --shape BYTES,BYTES,... [--seconds S] [--cpu N]\n"
+                    "       floor --every MICROSECONDS [--pid PID --shape BYTES,BYTES,...] ...\n",
                     stderr);
         return EXIT_USAGE;
     }

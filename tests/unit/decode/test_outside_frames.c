@@ -330,6 +330,33 @@ Test(outside_frames, a_frame_called_from_c_code_is_alive) {
     datastack_each(through_c);
 }
 
+/* Whether the walk used the C stack of the picture. */
+static bool c_stack_used(struct datastack_scene *scene) {
+    return (datastack_walk(scene, true).outside_used & 1U << 1) != 0;
+}
+
+static void through_c_again(struct datastack_scene *scene) {
+    if (has_entry_frames(scene)) {
+        uint64_t caller = push_calling(scene, 0);
+        uint64_t first = entry_put(scene, 0, caller);
+        uint64_t leaf = push_leaf(scene, first);
+        cr_expect(c_stack_used(scene), SAID(scene));
+        expect_sound(scene, "caller leaf ");
+        scene->image.outside_count = 1; /* the C stack is not read any more */
+        cr_expect_not(c_stack_used(scene), SAID(scene));
+        expect_sound(scene, "caller leaf ");
+        scene->end = leaf; /* it ended, and C code calls it anew */
+        push_leaf(scene, first + 64);
+        struct walk_result result = datastack_walk(scene, true);
+        cr_expect_eq(result.outcome, WALK_NEED_OUTSIDE, SAID(scene));
+        cr_expect_eq(result.need, first + 64, SAID(scene));
+    }
+}
+
+Test(outside_frames, a_call_from_c_code_that_lasts_is_looked_at_once) {
+    datastack_each(through_c_again);
+}
+
 static void unrelated(struct datastack_scene *scene) {
     uint64_t first = push_calling(scene, 0);
     uint64_t second = push_calling(scene, first);

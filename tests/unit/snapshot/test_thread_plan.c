@@ -262,6 +262,31 @@ Test(thread_plan, with_generators_the_last_chunk_is_read_again_behind_them) {
     end(&thread);
 }
 
+Test(thread_plan, outside_frames_that_the_walk_used_are_kept) {
+    struct thread thread;
+    struct thread_image image;
+    begin(&thread, 1);
+    cr_assert_eq(learn(&thread), STATUS_OK);
+    uint8_t *heap = pages(64 << 10);
+    const uint64_t offsets[] = {1000, 2000, 20000, 40000};
+    for (unsigned i = 0; i < 4; i++) {
+        thread_plan_want(&thread.plan, at(heap) + offsets[i], 300, false, 1);
+    }
+    cr_assert_eq(take(&thread, &image), STATUS_OK);
+    cr_assert_eq(image.outside_count, 3);
+    thread_plan_want(&thread.plan, at(heap) + 50000, 300, false, 1); /* not in the picture */
+    thread_plan_keep(&thread.plan, 1U << 0 | 1U << 2, 50 * MS);
+    thread_plan_expire(&thread.plan, 2 + 100 * MS);
+    cr_assert_eq(take(&thread, &image), STATUS_OK);
+    cr_assert_eq(image.outside_count, 2);
+    cr_expect_eq(image.outside[0].size, PLAN_OUTSIDE_BEFORE + 1300);
+    cr_expect_eq(image.outside[1].address, at(heap) + 40000 - PLAN_OUTSIDE_BEFORE);
+    thread_plan_expire(&thread.plan, 1 + 150 * MS);
+    cr_assert_eq(take(&thread, &image), STATUS_OK);
+    cr_expect_eq(image.outside_count, 0);
+    end(&thread);
+}
+
 Test(thread_plan, of_too_many_outside_frames_the_one_not_wanted_for_longest_goes) {
     struct thread thread;
     struct thread_image image;

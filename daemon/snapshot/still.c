@@ -1,0 +1,51 @@
+/* HOT, but for the first still_keep of a thread, which allocates. */
+#include "daemon/snapshot/still.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BYTES_MAX = 8192, /* of a deeper stack it is not worth it */
+    KEPT_NS = 100 * 1000 * 1000,
+};
+
+void still_deinit(struct still *still) {
+    free(still->bytes);
+    *still = (struct still){.bytes = NULL};
+}
+
+/* Bytes of the spans; 0 if some could not be read. They lie one behind the other. */
+static size_t spans_size(const struct picture *picture, uint32_t first, uint32_t end) {
+    size_t size = 0;
+    for (uint32_t i = first; i < end; i++) {
+        if (picture->spans[i].got != picture->spans[i].size) {
+            return 0;
+        }
+        size += picture->spans[i].size;
+    }
+    return size;
+}
+
+void still_keep(struct still *still, const struct picture *picture, uint32_t first, uint32_t end,
+                uint64_t now_ns) {
+    size_t size = spans_size(picture, first, end);
+    still->size = 0;
+    if (size == 0 || size > BYTES_MAX) {
+        return;
+    }
+    if (still->bytes == NULL) {
+        still->bytes = malloc(BYTES_MAX);
+    }
+    if (still->bytes != NULL) {
+        memcpy(still->bytes, picture_span_bytes(picture, first), size);
+        still->size = size;
+        still->until_ns = now_ns + KEPT_NS;
+    }
+}
+
+bool still_holds(const struct still *still, const struct picture *picture, uint32_t first,
+                 uint32_t end, uint64_t now_ns) {
+    return still->size != 0 && now_ns < still->until_ns &&
+           spans_size(picture, first, end) == still->size &&
+           memcmp(still->bytes, picture_span_bytes(picture, first), still->size) == 0;
+}

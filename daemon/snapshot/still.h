@@ -1,0 +1,36 @@
+/* still: what the last picture showed of a thread that seems not to run. While the next one shows
+ * the very same bytes, the stack is the same too, and need not be found again. Part of the
+ * sampler's record of the thread and used by its thread only. HOT but for the first still_keep and
+ * for deinit. */
+#ifndef ECHION_DAEMON_SNAPSHOT_STILL_H
+#define ECHION_DAEMON_SNAPSHOT_STILL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/snapshot/picture.h"
+
+/* All zero: nothing is kept. */
+struct still {
+    uint8_t *bytes;
+    size_t size; /* 0: nothing is kept */
+    uint64_t until_ns;
+};
+
+void still_deinit(struct still *still);
+
+static inline void still_forget(struct still *still) {
+    still->size = 0;
+}
+
+/* Keeps what the spans `first` to before `end` hold. Not where some could not be read, or where it
+ * is more than is worth it. */
+void still_keep(struct still *still, const struct picture *picture, uint32_t first, uint32_t end,
+                uint64_t now_ns);
+
+/* Whether these spans, planned as they were then, hold what was kept. From time to time not even
+ * then: what lies beside the picture may have changed. */
+bool still_holds(const struct still *still, const struct picture *picture, uint32_t first,
+                 uint32_t end, uint64_t now_ns);
+
+#endif
