@@ -12,10 +12,22 @@ enum liveness {
     LIVENESS_ALIVE,
 };
 
-static bool header_equal(const struct frame_header *a, const struct frame_header *b) {
+static inline bool header_equal(const struct frame_header *a, const struct frame_header *b) {
     return a->address == b->address && a->executable == b->executable &&
            a->function == b->function && a->previous == b->previous && a->instr == b->instr &&
            a->depth == b->depth && a->owner == b->owner && a->state == b->state;
+}
+
+/* Whether the frame at `address` is what it was in the last walk, and called from `last`, what lies
+ * below it being the same: one that C code called at the same place of the same caller has the same
+ * entry frame. */
+static inline bool frame_same(const struct py_layout *layout, uint64_t address,
+                              const uint8_t *bytes, const struct frame *known,
+                              const struct frame *last) {
+    struct frame_header now;
+    frame_load(layout, address, bytes, &now);
+    return header_equal(&known->header, &now) && !known->outside &&
+           (last == NULL || now.previous == last->header.address || known->entered);
 }
 
 /* Whether a resolved frame in the datastack is alive, as far as its own words tell. */
@@ -111,20 +123,20 @@ static void walk_chunk(struct walk *walk, const struct extent *chunk, uint64_t a
         end = chunk_used(walk, chunk); /* what lies behind is of frames long gone */
     }
     while (offset <= end && specials <= end - offset) {
-        struct frame frame = {.outside = false};
-        frame_load(layout, chunk->address + offset, chunk->bytes + offset, &frame.header);
+        const uint64_t at = chunk->address + offset;
         const struct frame *last = stack->depth > 0 ? &stack->frames[stack->depth - 1] : NULL;
         const struct frame *known =
             stack->depth < stack->last_depth ? &stack->frames[stack->depth] : NULL;
-        bool linked = last == NULL || frame.header.previous == last->header.address;
-        /* One that C code called at the same place of the same caller has the same entry frame. */
-        if (walk->prefix_same && known != NULL && (linked || known->entered) && !known->outside &&
-            header_equal(&known->header, &frame.header)) {
+        if (walk->prefix_same && known != NULL &&
+            frame_same(layout, at, chunk->bytes + offset, known, last)) {
             stack->depth++;
             stack->same = stack->depth;
             offset += (uint64_t)known->code->frame_words * layout->word_size;
             continue;
         }
+        struct frame frame = {.outside = false};
+        frame_load(layout, at, chunk->bytes + offset, &frame.header);
+        bool linked = last == NULL || frame.header.previous == last->header.address;
         if (frame.header.owner != 0) {
             return;
         }

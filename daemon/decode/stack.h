@@ -28,11 +28,11 @@ struct frame_header {
 struct frame {
     struct frame_header header;
     const struct code *code;
-    uint32_t unit;    /* the code unit that it executes; 0 when it has not begun */
-    uint16_t flags;   /* class of that unit (opcodes.h) */
-    bool just_pushed; /* it has not executed its first instruction */
-    bool outside;     /* it is not in the datastack: a generator's or coroutine's */
-    bool entered; /* C code called it from the frame below: its entry frame was seen to say so */
+    uint32_t unit;        /* the code unit that it executes; 0 when it has not begun */
+    uint16_t flags;       /* class of that unit (opcodes.h) */
+    bool just_pushed : 1; /* it has not executed its first instruction */
+    bool outside : 1;     /* it is not in the datastack: a generator's or coroutine's */
+    bool entered : 1;     /* C code called it from the frame below: its entry frame said so */
 };
 
 enum { STACK_GENERATORS_MAX = 16, STACK_DOUBTS_MAX = 8 };

@@ -238,6 +238,8 @@ enum status thread_sampler_stack(struct thread_sampler *sampler, struct thread_r
             if (stack->same == stack->depth && pictures == 1 && !stack->by_mismatch &&
                 record->first_span != PICTURE_FULL) {
                 still_keep(&record->still, picture, record->first_span, record->end_span, now_ns);
+            } else {
+                still_end(&record->still);
             }
             return STATUS_OK;
         }

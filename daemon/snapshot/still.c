@@ -6,6 +6,7 @@
 
 enum {
     BYTES_MAX = 8192, /* of a deeper stack it is not worth it */
+    SAMPLES_MIN = 8,
     KEPT_NS = 100 * 1000 * 1000,
 };
 
@@ -28,8 +29,12 @@ static size_t spans_size(const struct picture *picture, uint32_t first, uint32_t
 
 void still_keep(struct still *still, const struct picture *picture, uint32_t first, uint32_t end,
                 uint64_t now_ns) {
-    size_t size = spans_size(picture, first, end);
     still->size = 0;
+    if (still->samples < SAMPLES_MIN) {
+        still->samples++;
+        return;
+    }
+    size_t size = spans_size(picture, first, end);
     if (size == 0 || size > BYTES_MAX) {
         return;
     }

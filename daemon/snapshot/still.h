@@ -13,7 +13,8 @@
 /* All zero: nothing is kept. */
 struct still {
     uint8_t *bytes;
-    size_t size; /* 0: nothing is kept */
+    size_t size;      /* 0: nothing is kept */
+    uint32_t samples; /* in a row with the same stack */
     uint64_t until_ns;
 };
 
@@ -23,10 +24,17 @@ static inline void still_forget(struct still *still) {
     still->size = 0;
 }
 
-/* Keeps what the spans `first` to before `end` hold. Not where some could not be read, or where it
- * is more than is worth it. */
+/* The spans `first` to before `end` have shown the same stack as before. Keeps what they hold if
+ * that has gone on for a while; not where some could not be read, or where it is more than is worth
+ * it. */
 void still_keep(struct still *still, const struct picture *picture, uint32_t first, uint32_t end,
                 uint64_t now_ns);
+
+/* They have shown another stack. */
+static inline void still_end(struct still *still) {
+    still->size = 0;
+    still->samples = 0;
+}
 
 /* Whether these spans, planned as they were then, hold what was kept. From time to time not even
  * then: what lies beside the picture may have changed. */

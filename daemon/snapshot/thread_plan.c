@@ -8,6 +8,8 @@ enum {
     CHUNK_WHOLE =
         16384,        /* the usual size: DATA_STACK_CHUNK_SIZE in Python/pystate.c, 3.11 to 3.15 */
     CHUNK_STEP = 256, /* lengths are multiples of it, so that they seldom change */
+    CHUNK_EDGE = 128, /* with so much left of a page the next one, which costs, is not begun */
+    PAGE = 4096,
     OUTSIDE_IDLE_NS = 100 * 1000 * 1000, /* after which an outside frame is forgotten */
     CHUNK_IDLE = 256,   /* pictures after which chunks that are not in use are forgotten */
     MERGE_GAP = 8192,   /* outside frames so close are read as one span */
@@ -47,6 +49,8 @@ static enum status chunks_reserve(struct thread_plan *plan, uint32_t count) {
 /* Bytes to read of a chunk of which `used` bytes are in use. */
 static uint32_t chunk_length(uint32_t size, uint64_t used) {
     uint64_t length = (used + CHUNK_SLACK + CHUNK_STEP - 1) / CHUNK_STEP * CHUNK_STEP;
+    uint64_t page_end = (used + CHUNK_EDGE + PAGE - 1) / PAGE * PAGE;
+    length = length < page_end ? length : page_end;
     return length < size ? (uint32_t)length : size;
 }
 
