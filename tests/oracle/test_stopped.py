@@ -4,8 +4,10 @@ pair that the truth does not, and the oracle catches a sampler that does not sto
 ECHION_STOPPED names the program `stopped`; ECHION_TEST_PYTHONS restricts the interpreters.
 """
 
+import concurrent.futures
 import os
 import pathlib
+import queue
 import subprocess
 import sys
 import unittest
@@ -49,8 +51,7 @@ class Stopped(unittest.TestCase):
                 continue
             yield interpreter
 
-    def check_stopped(self, interpreter, name, scratch):
-        cpu, _ = cores()
+    def check_stopped(self, interpreter, name, scratch, cpu):
         truth = oracle.Truth.load(workload.record_truth(interpreter, name, scratch))
         with workload.start(interpreter, name, scratch, cpu) as running:
             profile = take(running, cpu, scratch.file("s.austin"), SAMPLES, "--gap", "200,900")
@@ -61,10 +62,26 @@ class Stopped(unittest.TestCase):
         self.assertEqual(dict(verdict.starts), {})
 
     def test_stopped_stacks_are_possible(self):
-        for interpreter in self.each_interpreter():
-            for name in WORKLOADS:
-                with self.subTest(interpreter.name, workload=name), workload.Scratch() as scratch:
-                    self.check_stopped(interpreter, name, scratch)
+        free = queue.Queue()  # cores: on each, one target and its sampler
+        for cpu in os.sched_getaffinity(0):
+            free.put(cpu)
+
+        def check(interpreter, name):
+            cpu = free.get()
+            try:
+                with workload.Scratch() as scratch:
+                    self.check_stopped(interpreter, name, scratch, cpu)
+            finally:
+                free.put(cpu)
+
+        with concurrent.futures.ThreadPoolExecutor(free.qsize()) as pool:
+            runs = [
+                (interpreter, name, pool.submit(check, interpreter, name))
+                for interpreter in self.each_interpreter() for name in WORKLOADS
+            ]
+        for interpreter, name, run in runs:
+            with self.subTest(interpreter.name, workload=name):
+                run.result()
 
     def test_a_running_threads_stacks_are_caught(self):
         target_cpu, own_cpu = cores()
