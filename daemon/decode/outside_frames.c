@@ -42,7 +42,7 @@ static int outside_load(struct walk *walk, uint64_t address, struct frame *out) 
     const uint8_t *bytes = extents_find(walk->image->outside, walk->image->outside_count, address,
                                         layout->iframe.localsplus);
     if (bytes == NULL) {
-        if (walk->patient && address != 0) {
+        if (walk->patient && address != 0 && address % layout->word_size == 0) {
             (void)walk_stop(walk, WALK_NEED_OUTSIDE, address);
         }
         return -1;

@@ -28,7 +28,6 @@ static void record_destroy(struct thread_table *table, struct thread_record *rec
     }
     table->release(table->owner, record);
     thread_plan_deinit(&record->plan);
-    still_deinit(&record->still);
     free(record->label);
     chain_memory_destroy(record->stack.chain);
     free(record->stack.frames);

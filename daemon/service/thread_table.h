@@ -30,7 +30,6 @@ struct thread_record {
 
     struct thread_plan plan;
     uint32_t first_span, end_span; /* of the picture of all threads */
-    struct still still;
     struct stack stack;
     uint32_t *nodes;       /* per frame of the stack: its node in the batch being filled */
     uint32_t node_count;   /* nodes that are valid for the frames of the last emitted stack */
@@ -39,6 +38,7 @@ struct thread_record {
     uint64_t last_ns; /* CLOCK_MONOTONIC of its last sample, or of when it was found */
     uint64_t left_ns; /* wall time below a microsecond, not yet written */
     struct thread_account *account; /* CPU mode; owned */
+    struct still still;
 };
 
 /* An interpreter, as the last scan found it. */

@@ -1,19 +1,12 @@
-/* HOT, but for the first still_keep of a thread, which allocates. */
+/* HOT: no allocation, lock, log or system call. */
 #include "daemon/snapshot/still.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum {
-    BYTES_MAX = 8192, /* of a deeper stack it is not worth it */
     SAMPLES_MIN = 8,
     KEPT_NS = 100 * 1000 * 1000,
 };
-
-void still_deinit(struct still *still) {
-    free(still->bytes);
-    *still = (struct still){.bytes = NULL};
-}
 
 /* Bytes of the spans; 0 if some could not be read. They lie one behind the other. */
 static size_t spans_size(const struct picture *picture, uint32_t first, uint32_t end) {
@@ -35,13 +28,7 @@ void still_keep(struct still *still, const struct picture *picture, uint32_t fir
         return;
     }
     size_t size = spans_size(picture, first, end);
-    if (size == 0 || size > BYTES_MAX) {
-        return;
-    }
-    if (still->bytes == NULL) {
-        still->bytes = malloc(BYTES_MAX);
-    }
-    if (still->bytes != NULL) {
+    if (size > 0 && size <= STILL_BYTES_MAX) {
         memcpy(still->bytes, picture_span_bytes(picture, first), size);
         still->size = size;
         still->until_ns = now_ns + KEPT_NS;

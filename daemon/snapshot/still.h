@@ -1,7 +1,6 @@
 /* still: what the last picture showed of a thread that seems not to run. While the next one shows
  * the very same bytes, the stack is the same too, and need not be found again. Part of the
- * sampler's record of the thread and used by its thread only. HOT but for the first still_keep and
- * for deinit. */
+ * sampler's record of the thread and used by its thread only. HOT. */
 #ifndef ECHION_DAEMON_SNAPSHOT_STILL_H
 #define ECHION_DAEMON_SNAPSHOT_STILL_H
 
@@ -10,15 +9,15 @@
 
 #include "daemon/snapshot/picture.h"
 
+enum { STILL_BYTES_MAX = 8192 }; /* of a deeper stack it is not worth it */
+
 /* All zero: nothing is kept. */
 struct still {
-    uint8_t *bytes;
     size_t size;      /* 0: nothing is kept */
     uint32_t samples; /* in a row with the same stack */
     uint64_t until_ns;
+    uint8_t bytes[STILL_BYTES_MAX];
 };
-
-void still_deinit(struct still *still);
 
 static inline void still_forget(struct still *still) {
     still->size = 0;

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/service/code_loader.h"
 #include "daemon/service/cpu_totals.h"
 #include "daemon/service/sampler.h"
 #include "daemon/service/thread_labels.h"
@@ -171,6 +172,17 @@ enum status __wrap_thread_table_scan(struct thread_table *table, const struct me
                                      uint64_t now_ns, bool *changed) {
     cold++;
     enum status status = __real_thread_table_scan(table, memory, layout, runtime, now_ns, changed);
+    cold--;
+    return status;
+}
+
+/* Code that a stack shows for the first time. */
+enum status __real_code_loader_learn(struct code_loader *loader, uint64_t address, uint64_t now_ns);
+enum status __wrap_code_loader_learn(struct code_loader *loader, uint64_t address, uint64_t now_ns);
+enum status __wrap_code_loader_learn(struct code_loader *loader, uint64_t address,
+                                     uint64_t now_ns) {
+    cold++;
+    enum status status = __real_code_loader_learn(loader, address, now_ns);
     cold--;
     return status;
 }

@@ -58,7 +58,6 @@ Test(still, what_was_kept_holds_while_its_bytes_are_the_same) {
     cr_expect(still_holds(&still, picture, 1, 3, SOON + 1), "it was still before");
     still_end(&still);
     keep(&still, picture, 1, 3);
-    still_deinit(&still);
     picture_destroy(picture);
 }
 
@@ -69,7 +68,6 @@ Test(still, it_does_not_hold_for_ever) {
     keep(&still, picture, 0, 4);
     cr_expect(still_holds(&still, picture, 0, 4, SOON + LATE - 1));
     cr_expect_not(still_holds(&still, picture, 0, 4, SOON + LATE));
-    still_deinit(&still);
     picture_destroy(picture);
 }
 
@@ -91,6 +89,5 @@ Test(still, a_picture_that_is_not_whole_or_very_large_is_not_kept) {
     cr_expect_not(still_holds(&still, picture, 0, 4, SOON));
     still_keep(&still, picture, 0, 3, SOON);
     cr_expect(still_holds(&still, picture, 0, 3, SOON));
-    still_deinit(&still);
     picture_destroy(picture);
 }
