@@ -24,8 +24,9 @@ struct chain_slot {
     uint64_t code;        /* its own, 0: never seen so */
     uint64_t caller;      /* its caller's frame */
     uint64_t caller_code; /* that one's */
-    uint32_t caller_unit; /* and where it was */
+    uint32_t caller_unit; /* and where it was, CALL_SITE_UNKNOWN: not known for certain */
     uint32_t unnoted;     /* sightings of the call since it was noted last */
+    uint32_t steady;      /* sightings at caller_unit, in a steady picture, since the last note */
     bool proven;          /* the pair was */
     /* In the picture at hand. */
     uint64_t viewed;  /* number of the walk that these are of */
@@ -50,6 +51,7 @@ struct chain_memory {
     uint32_t *living;         /* slots of the frames that run, root first; as many as `path` */
     uint32_t slot_capacity, path_capacity;
     uint64_t walks; /* so far */
+    uint64_t moved; /* calls, so far, that were not where they had been seen before */
     uint32_t owner_count;
     struct chain_owner owners[CHAIN_OWNERS];
 };

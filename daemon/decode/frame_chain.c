@@ -2,6 +2,7 @@
  * capacity. */
 #include "daemon/decode/frame_chain.h"
 
+#include "daemon/decode/call_site.h"
 #include "daemon/decode/chain_memory.h"
 #include "daemon/decode/opcodes.h"
 #include "daemon/decode/walk.h"
@@ -9,6 +10,7 @@
 enum {
     REFERENCES_MAX = 1 << 30,  /* to one frame */
     NOTED_AT_ONCE = 16,        /* sightings of a call that stands */
+    SITES_NOTED_AT_ONCE = 4,   /* sightings of its place in the caller */
     DEAD_LINKS_MAX = 64,       /* from a dead frame to one that runs */
     CODE_IS_GENERATOR = 0x2a0, /* CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR: Include/code.h */
 };
@@ -21,6 +23,7 @@ struct chain {
     struct walk walk;
     struct chain_memory *memory;
     const struct frame_index *index;
+    bool steady; /* the leaf was the same when all frames had been copied: so were its callers */
 };
 
 static void chain_load(const struct py_layout *layout, uint64_t address, const uint8_t *bytes,
@@ -117,6 +120,12 @@ static bool is_calling(const struct chain_slot *view) {
     return view->life == CHAIN_RUNS && (view->frame.flags & OP_CAN_CALL) != 0;
 }
 
+/* Whether it is the call that the callee was last seen in. */
+static bool is_same_call(const struct chain_slot *callee, const struct chain_slot *caller) {
+    return callee->caller == caller->address && callee->code == callee->frame.code->serial &&
+           callee->caller_code == caller->frame.code->serial;
+}
+
 /* Notes a call that was seen whole: both frames running, the caller at an instruction that can
  * call. */
 static void call_note(struct chain *chain, struct chain_slot *callee,
@@ -126,16 +135,13 @@ static void call_note(struct chain *chain, struct chain_slot *callee,
     call_pairs_note(chain->walk.pairs, calling, CALL_ANYWHERE, called, callee->unnoted + 1);
     call_pairs_note(chain->walk.pairs, called, CALLED_FROM, calling, callee->unnoted + 1);
     callee->unnoted = 0;
-    callee->code = called->serial;
-    callee->caller = caller->address;
-    callee->caller_code = calling->serial;
-    callee->caller_unit = caller->frame.unit;
-}
-
-/* Whether it is the call that the callee was last seen in. */
-static bool is_same_call(const struct chain_slot *callee, const struct chain_slot *caller) {
-    return callee->caller == caller->address && callee->code == callee->frame.code->serial &&
-           callee->caller_code == caller->frame.code->serial;
+    if (!is_same_call(callee, caller)) {
+        callee->code = called->serial;
+        callee->caller = caller->address;
+        callee->caller_code = calling->serial;
+        callee->caller_unit = CALL_SITE_UNKNOWN;
+        callee->steady = 0;
+    }
 }
 
 enum parent { PARENT_FOUND, PARENT_NONE_ROOT, PARENT_UNKNOWN };
@@ -155,7 +161,6 @@ static enum parent parent_linked(struct chain *chain, struct chain_slot *callee,
     *out = caller;
     if (callee->proven && callee->life == CHAIN_RUNS && is_calling(caller) &&
         is_same_call(callee, caller)) {
-        callee->caller_unit = caller->frame.unit;
         if (++callee->unnoted == NOTED_AT_ONCE) {
             callee->unnoted--;
             call_note(chain, callee, caller);
@@ -250,12 +255,48 @@ static enum parent parent_find(struct chain *chain, struct chain_slot *callee,
     return parent;
 }
 
-/* Where the caller was when it called: it may have gone on since it was read. */
-static void caller_place(const struct chain_slot *callee, struct chain_slot *caller) {
-    if (!is_calling(caller) && is_same_call(callee, caller) &&
-        callee->caller_unit < caller->frame.code->units) {
-        caller->frame.unit = callee->caller_unit;
-        caller->frame.flags = caller->frame.code->unit_flags[callee->caller_unit];
+/* Notes that the callee was seen `times` more times in a call from the unit it is remembered with,
+ * while the thread stood still. */
+static void site_note(struct chain *chain, struct chain_slot *callee,
+                      const struct chain_slot *caller, uint32_t times) {
+    callee->steady += times;
+    if (callee->steady >= SITES_NOTED_AT_ONCE) {
+        call_pairs_note(chain->walk.pairs, caller->frame.code, callee->caller_unit,
+                        callee->frame.code, callee->steady);
+        callee->steady = 0;
+    }
+}
+
+/* Sets where the caller was when it called: it may have gone on between the callee's copy and its
+ * own. */
+static void caller_place(struct chain *chain, struct chain_slot *callee,
+                         struct chain_slot *caller) {
+    struct frame *frame = &caller->frame;
+    const struct code *called = callee->frame.code;
+    const bool same = is_same_call(callee, caller);
+    if (is_calling(caller)) {
+        if (same && callee->caller_unit == frame->unit) {
+            site_note(chain, callee, caller, chain->steady ? 1 : 0);
+            return;
+        }
+        chain->memory->moved++;
+        const bool seen = chain->steady && callee->life == CHAIN_RUNS;
+        if (seen || call_site_known(chain->walk.pairs, frame->code, frame->unit, called)) {
+            if (same) {
+                callee->caller_unit = frame->unit;
+                callee->steady = 0;
+            }
+            if (seen) {
+                call_pairs_note(chain->walk.pairs, frame->code, frame->unit, called, 1);
+            }
+            return;
+        }
+    }
+    const uint32_t unit = call_site_find(chain->walk.pairs, frame->code, frame->unit, called,
+                                         same ? callee->caller_unit : CALL_SITE_UNKNOWN);
+    if (unit != CALL_SITE_UNKNOWN) {
+        frame->unit = unit;
+        frame->flags = frame->code->unit_flags[unit];
     }
 }
 
@@ -384,7 +425,7 @@ static uint32_t chain_follow(struct chain *chain, uint64_t leaf) {
             }
             return length;
         }
-        caller_place(at, caller);
+        caller_place(chain, at, caller);
         at = caller;
     }
 }
@@ -412,6 +453,8 @@ struct walk_result frame_chain_walk(const struct py_layout *layout, struct code_
     stack->by_mismatch = false;
     memory->walks++;
     uint64_t leaf = image_word(image->state + layout->thread.frame, layout->word_size);
+    chain.steady =
+        image->leaf_again != NULL && image_word(image->leaf_again, layout->word_size) == leaf;
     uint32_t length = leaf == 0 ? 0 : chain_follow(&chain, leaf);
     if (chain.walk.result.outcome != WALK_DONE) {
         stack->last_depth = 0;

@@ -9,6 +9,8 @@ enum {
     CHAIN_PICTURES_MAX = 8, /* the same to 3.10: those of a deep stack take tens of microseconds */
     APART_DEPTH = 64,       /* frames; for fewer a picture of their own is not worth it */
     APART_SAMPLES = 64,
+    SETTLED_WALKS = 256,     /* after which it is looked whether calls move */
+    SETTLED_SHARE = 16,      /* they do, if in at least one walk of so many */
     RELEARNED_MAX = 8,       /* times that its chunks were others than expected */
     LESSONS_MAX = 1 << 16,   /* code objects learned for one stack */
     STACK_DEPTH_MAX = 16384, /* frames; a deeper stack is cut */
@@ -89,6 +91,7 @@ static enum status chain_provide(struct thread_sampler *sampler, struct thread_r
     enum status status =
         chain_plan_learn(&plan->chain, sampler->memory, sampler->layout, address, now_ns);
     plan->changed = plan->changed || plan->chain.stale;
+    image->leaf_again = NULL; /* that was before this frame was read */
     if (status == STATUS_OK) {
         status = chain_memory_reserve(&record->stack.chain, plan->chain.index.capacity,
                                       record->stack.capacity);
@@ -147,6 +150,21 @@ static bool stack_grow(struct thread_record *record) {
     return depth <= STACK_DEPTH_MAX && thread_record_reserve(record, depth) == STATUS_OK;
 }
 
+/* Where calls are seldom elsewhere than before, it does not pay to look whether stacks stand still.
+ */
+static void chain_observe(struct thread_plan *plan, const struct chain_memory *memory) {
+    struct chain_plan *chain = &plan->chain;
+    if (memory->walks - chain->observed_walks < SETTLED_WALKS) {
+        return;
+    }
+    bool settled = (memory->moved - chain->observed_moved) * SETTLED_SHARE <
+                   memory->walks - chain->observed_walks;
+    plan->changed = plan->changed || settled != chain->settled;
+    chain->settled = settled;
+    chain->observed_walks = memory->walks;
+    chain->observed_moved = memory->moved;
+}
+
 /* Lets the plan follow the thread: the used part of its chunks, the generators in its stack. */
 static void plan_follow(struct thread_sampler *sampler, struct thread_record *record,
                         const struct thread_image *image, struct walk_result result,
@@ -159,6 +177,7 @@ static void plan_follow(struct thread_sampler *sampler, struct thread_record *re
         }
         chain_plan_expire(&plan->chain, stack->depth, now_ns);
         plan->changed = plan->changed || plan->chain.stale;
+        chain_observe(plan, stack->chain);
         return;
     }
     thread_plan_fit(plan, sampler->layout, image);

@@ -190,7 +190,7 @@ static uint32_t group_at(const struct chain_plan *plan, uint32_t i) {
     return i < outwards ? plan->first_group + i : plan->group_count - 1 - i;
 }
 
-bool chain_plan_add(struct chain_plan *plan, const struct py_layout *layout,
+bool chain_plan_add(struct chain_plan *plan, const struct py_layout *layout, struct raddr state,
                     struct picture *picture) {
     if (plan->stale) {
         groups_make(plan, chain_frame_bytes(layout));
@@ -204,11 +204,13 @@ bool chain_plan_add(struct chain_plan *plan, const struct py_layout *layout,
             return false;
         }
     }
-    return true;
+    plan->again = !plan->settled && plan->group_count > 0;
+    return !plan->again || picture_add(picture, raddr_add(state, layout->thread.frame),
+                                       layout->word_size) != PICTURE_FULL;
 }
 
-void chain_plan_image(struct chain_plan *plan, const struct py_layout *layout,
-                      const struct picture *picture, uint32_t first_span) {
+const uint8_t *chain_plan_image(struct chain_plan *plan, const struct py_layout *layout,
+                                const struct picture *picture, uint32_t first_span) {
     const uint32_t frame_bytes = chain_frame_bytes(layout);
     plan->late_count = 0;
     for (uint32_t i = 0; i < plan->group_count; i++) {
@@ -223,6 +225,10 @@ void chain_plan_image(struct chain_plan *plan, const struct py_layout *layout,
             frame->bytes = at + frame_bytes <= got ? bytes + at : NULL;
         }
     }
+    const uint32_t last = first_span + plan->group_count;
+    return plan->again && picture->spans[last].got == layout->word_size
+               ? picture_span_bytes(picture, last)
+               : NULL;
 }
 
 void chain_plan_want(struct chain_plan *plan, uint64_t address, uint32_t depth, uint64_t now_ns) {

@@ -50,9 +50,12 @@ struct chain_plan {
     uint64_t leaf;        /* where the next picture begins; 0: at the innermost frame known */
     uint32_t apart;       /* samples for which the thread is left out of pictures of all threads */
     bool alone;           /* the next picture is of this thread only */
-    uint32_t deepest;     /* frames in the deepest one of the last stacks */
-    uint32_t follows;     /* pictures since the last sweep */
-    uint8_t *late;        /* CHAIN_LATE_MAX frames; NULL while none was needed */
+    bool settled;         /* there is no need to read the word that names the leaf again */
+    bool again;           /* the picture at hand has it */
+    uint64_t observed_walks, observed_moved; /* of the chain memory, when that was found */
+    uint32_t deepest;                        /* frames in the deepest one of the last stacks */
+    uint32_t follows;                        /* pictures since the last sweep */
+    uint8_t *late;                           /* CHAIN_LATE_MAX frames; NULL while none was needed */
     uint32_t late_count;
     bool stale; /* frames came or went since the groups were made */
 };
@@ -63,14 +66,15 @@ void chain_plan_deinit(struct chain_plan *plan);
 /* Bytes that are read of a frame. */
 uint32_t chain_frame_bytes(const struct py_layout *layout);
 
-/* HOT. Adds the plan's spans to a picture. False when that is full. */
-bool chain_plan_add(struct chain_plan *plan, const struct py_layout *layout,
+/* HOT. Adds the plan's spans to a picture: the frames, then, unless that is settled, once more the
+ * word of the thread state `state` that names the leaf. False when the picture is full. */
+bool chain_plan_add(struct chain_plan *plan, const struct py_layout *layout, struct raddr state,
                     struct picture *picture);
 
 /* HOT. Points the index at what a picture holds of the frames; their spans begin at `first_span`.
- */
-void chain_plan_image(struct chain_plan *plan, const struct py_layout *layout,
-                      const struct picture *picture, uint32_t first_span);
+ * Returns the bytes of the word that was read behind them, NULL if there are none. */
+const uint8_t *chain_plan_image(struct chain_plan *plan, const struct py_layout *layout,
+                                const struct picture *picture, uint32_t first_span);
 
 /* HOT. The frame at `address` is frame `depth` of the stack: read it along from the next picture
  * on. */

@@ -29,7 +29,9 @@ struct thread_image {
     const struct extent *chunks; /* the datastack, oldest chunk first */
     uint32_t chunk_count;
     const struct frame_index *frames; /* to 3.10: the frame objects */
-    const struct extent *outside;     /* generators, entry frames on the C stack */
+    const uint8_t *leaf_again;    /* to 3.10: the word that names the leaf once more, as it was when
+                                     the    frames had been copied; may be NULL */
+    const struct extent *outside; /* generators, entry frames on the C stack */
     uint32_t outside_count;
     const uint64_t *generators; /* frames that were generators' in the last stacks, by address */
     uint32_t generator_count;

@@ -157,7 +157,7 @@ uint32_t thread_plan_add(struct thread_plan *plan, const struct py_layout *layou
     }
     if (layout->frame_model == FRAME_MODEL_HEAP_CHAIN) {
         plan->changed = false;
-        return chain_plan_add(&plan->chain, layout, picture) ? first : PICTURE_FULL;
+        return chain_plan_add(&plan->chain, layout, plan->state, picture) ? first : PICTURE_FULL;
     }
     for (uint32_t i = 0; i < plan->chunk_count; i++) {
         if (picture_add(picture, raddr_make(plan->chunks[i].address), plan->chunks[i].length) ==
@@ -229,7 +229,7 @@ enum status thread_plan_image(struct thread_plan *plan, const struct py_layout *
     }
     *image = (struct thread_image){.state = picture_span_bytes(picture, first_span)};
     if (layout->frame_model == FRAME_MODEL_HEAP_CHAIN) {
-        chain_plan_image(&plan->chain, layout, picture, first_span + 1);
+        image->leaf_again = chain_plan_image(&plan->chain, layout, picture, first_span + 1);
         image->frames = &plan->chain.index;
         return STATUS_OK;
     }

@@ -180,7 +180,11 @@ static void walk(struct world *world, bool patient) {
     uint8_t *copies[PLACES] = {NULL};
     uint8_t *state = allocate(world->layout->thread.size);
     memcpy(state, world->state, world->layout->thread.size);
-    const struct thread_image image = {.state = state, .frames = &world->index};
+    const struct thread_image image = {
+        .state = state,
+        .frames = &world->index,
+        .leaf_again = world->walks % 2 == 0 ? NULL : state + world->layout->thread.frame,
+    };
     for (unsigned lesson = 0; lesson < LESSONS_MAX; lesson++) {
         frames_copy(world, copies);
         require(chain_memory_reserve(&world->stack.chain, world->index.capacity,

@@ -40,6 +40,7 @@ static void scene_begin(struct chain_scene *scene, unsigned minor, unsigned word
     scene->generator = known(scene, GENERATOR, "generator", generator);
     scene->generator->flags = 0x20; /* CO_GENERATOR */
     scene->image = (struct thread_image){.state = scene->state, .frames = &scene->index};
+    scene_steady_set(scene, true);
     scene->stack.frames = scene->frames;
     scene->stack.capacity = SCENE_CAPACITY;
 }
@@ -90,6 +91,10 @@ void scene_die(struct chain_scene *scene, unsigned place, int32_t unit, uint64_t
 
 void scene_leaf_set(struct chain_scene *scene, uint64_t address) {
     word_put(scene, scene->state + scene->layout->thread.frame, address);
+}
+
+void scene_steady_set(struct chain_scene *scene, bool steady) {
+    scene->image.leaf_again = steady ? scene->state + scene->layout->thread.frame : scene->moved;
 }
 
 void scene_references_set(struct chain_scene *scene, unsigned place, uint64_t references) {

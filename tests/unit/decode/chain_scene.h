@@ -35,6 +35,7 @@ struct chain_scene {
     struct call_pairs *pairs;
     struct code *generator;
     uint8_t state[512];
+    uint8_t moved[8]; /* what names the leaf at the end of an unsteady picture */
     uint8_t heap[SCENE_PLACES][SCENE_FRAME_BYTES];
     struct frame_index index;
     struct thread_image image;
@@ -60,6 +61,8 @@ void scene_put(struct chain_scene *scene, unsigned place, uint64_t code, int32_t
 void scene_die(struct chain_scene *scene, unsigned place, int32_t unit, uint64_t back);
 
 void scene_leaf_set(struct chain_scene *scene, uint64_t address);
+/* The leaf is the same, or another one, when all frames have been copied. */
+void scene_steady_set(struct chain_scene *scene, bool steady);
 void scene_references_set(struct chain_scene *scene, unsigned place, uint64_t references);
 void scene_state_set(struct chain_scene *scene, unsigned place, enum scene_state state);
 void scene_back_set(struct chain_scene *scene, unsigned place, uint64_t back);

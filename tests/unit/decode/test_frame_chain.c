@@ -111,6 +111,53 @@ Test(frame_chain, a_dead_leaf_that_its_code_keeps_names_its_caller) {
     scene_each(zombie);
 }
 
+static void gone_on(struct chain_scene *scene) {
+    scene_put(scene, 0, CALLER, AT_CALL, 0);
+    scene_put(scene, 1, LEAF, AT_NOP, scene_at(0));
+    scene_settle(scene);
+    scene_put(scene, 0, CALLER, AT_FOR, 0);
+    scene_put(scene, 2, OTHER, AT_NOP, scene_at(0));
+    scene_settle(scene);
+
+    scene_steady_set(scene, false);
+    scene_leaf_set(scene, scene_at(1));
+    scene_expect_sound(scene, "caller leaf ");
+    cr_expect_eq(scene->frames[0].unit, AT_CALL, "it had called the other by then");
+    scene_unit_set(scene, 0, AT_CALL);
+    scene_leaf_set(scene, scene_at(2));
+    scene_expect_sound(scene, "caller other ");
+    cr_expect_eq(scene->frames[0].unit, AT_FOR, "it had gone round a loop");
+
+    scene_put(scene, 3, CALLER, AT_CALL, 0);
+    scene_put(scene, 2, OTHER, AT_NOP, scene_at(3));
+    scene_settle(scene);
+    scene_expect_sound(scene, "caller other ");
+    cr_expect_eq(scene->frames[0].unit, AT_CALL, "it was seen there");
+}
+
+Test(frame_chain, a_caller_that_has_gone_on_is_shown_where_it_called) {
+    scene_each(gone_on);
+}
+
+static void several_sites(struct chain_scene *scene) {
+    scene_put(scene, 0, CALLER, AT_CALL, 0);
+    scene_put(scene, 1, LEAF, AT_NOP, scene_at(0));
+    scene_settle(scene);
+    scene_unit_set(scene, 0, AT_FOR);
+    scene_settle(scene);
+    scene_steady_set(scene, false);
+    scene_unit_set(scene, 0, AT_CALL);
+    scene_expect_sound(scene, "caller leaf ");
+    cr_expect_eq(scene->frames[0].unit, AT_CALL, SAID(scene));
+    scene_unit_set(scene, 0, AT_FOR);
+    scene_expect_sound(scene, "caller leaf ");
+    cr_expect_eq(scene->frames[0].unit, AT_FOR, SAID(scene));
+}
+
+Test(frame_chain, a_caller_at_a_place_that_is_known_to_call_is_left_there) {
+    scene_each(several_sites);
+}
+
 static void zombie_elsewhere(struct chain_scene *scene) {
     scene_put(scene, 0, CALLER, AT_CALL, 0);
     scene_put(scene, 1, LEAF, AT_NOP, scene_at(0));

@@ -23,6 +23,8 @@ struct thread {
     uint8_t *arena;
     struct chain_plan plan;
     struct picture *picture;
+    struct raddr state;
+    const uint8_t *leaf_again;
 };
 
 #define SAID(thread) "3.%u, %u bytes", (thread)->layout->minor, (thread)->layout->word_size
@@ -74,13 +76,16 @@ static enum status learn(struct thread *thread, uint64_t address, uint64_t now_n
     return chain_plan_learn(&thread->plan, &thread->memory, thread->layout, address, now_ns);
 }
 
-/* Takes a picture by the plan as it is, behind a span that stands for a thread state. */
+/* Takes a picture by the plan as it is, behind a span that stands for a thread state, which lies at
+ * the end of the arena. */
 static void take(struct thread *thread) {
+    thread->state = raddr_make(at(thread, ARENA - 1024));
     picture_begin(thread->picture);
     cr_assert_eq(picture_add(thread->picture, raddr_make(at(thread, 0)), 64), 0);
-    cr_assert(chain_plan_add(&thread->plan, thread->layout, thread->picture), SAID(thread));
+    cr_assert(chain_plan_add(&thread->plan, thread->layout, thread->state, thread->picture),
+              SAID(thread));
     cr_assert_eq(picture_take(thread->picture, 0, &thread->memory), STATUS_OK);
-    chain_plan_image(&thread->plan, thread->layout, thread->picture, 1);
+    thread->leaf_again = chain_plan_image(&thread->plan, thread->layout, thread->picture, 1);
 }
 
 static bool knows(const struct thread *thread, uint64_t address) {
@@ -244,7 +249,7 @@ static void together(struct thread *thread) {
         chain_plan_want(&thread->plan, frame(thread, far(i + 2), true, 0), i, 1);
     }
     take(thread);
-    cr_expect_eq(thread->picture->count, 1 + 1 + 4, SAID(thread));
+    cr_expect_eq(thread->picture->count, 1 + 1 + 4 + 1, SAID(thread));
     cr_expect_eq(thread->picture->spans[1 + span_of(thread, at(thread, 0x1000))].size,
                  7 * CLOSE + chain_frame_bytes(thread->layout), SAID(thread));
     for (unsigned i = 0; i < 8; i++) {
@@ -309,20 +314,42 @@ Test(chain_plan, any_number_of_frames_is_read_in_some_hundred_spans) {
     each(scattered);
 }
 
+static void leaf_again(struct thread *thread) {
+    const unsigned w = thread->layout->word_size;
+    take(thread);
+    cr_expect_null(thread->leaf_again, "there is no frame");
+    chain_plan_want(&thread->plan, frame(thread, far(1), true, 0), 0, 1);
+    word_put(thread, ARENA - 1024 + thread->layout->thread.frame, at(thread, far(1)));
+    take(thread);
+    cr_assert_not_null(thread->leaf_again, SAID(thread));
+    cr_expect_eq(image_word(thread->leaf_again, w), at(thread, far(1)), SAID(thread));
+    cr_expect_eq(thread->leaf_again, picture_span_bytes(thread->picture, 2), "it is read last");
+    thread->plan.settled = true;
+    take(thread);
+    cr_expect_null(thread->leaf_again, SAID(thread));
+    cr_expect_eq(thread->picture->count, 1 + 1, SAID(thread));
+}
+
+Test(chain_plan, names_the_leaf_again_behind_the_frames) {
+    each(leaf_again);
+}
+
 static void full(struct thread *thread) {
     for (unsigned i = 0; i < 4; i++) {
         chain_plan_want(&thread->plan, frame(thread, far(i), true, 0), i, 1);
     }
     struct picture *small = NULL;
     cr_assert_eq(picture_create(3, ARENA, &small), STATUS_OK);
-    cr_expect_not(chain_plan_add(&thread->plan, thread->layout, small), SAID(thread));
+    cr_expect_not(chain_plan_add(&thread->plan, thread->layout, thread->state, small),
+                  SAID(thread));
     picture_destroy(small);
     cr_assert_eq(picture_create(8, 2 * (size_t)chain_frame_bytes(thread->layout), &small),
                  STATUS_OK);
-    cr_expect_not(chain_plan_add(&thread->plan, thread->layout, small), SAID(thread));
+    cr_expect_not(chain_plan_add(&thread->plan, thread->layout, thread->state, small),
+                  SAID(thread));
     picture_destroy(small);
     take(thread);
-    cr_expect_eq(thread->picture->count, 1 + 4, SAID(thread));
+    cr_expect_eq(thread->picture->count, 1 + 4 + 1, SAID(thread));
 }
 
 Test(chain_plan, says_when_a_picture_is_full) {
@@ -383,7 +410,7 @@ static void idle(struct thread *thread) {
     cr_expect_not(knows(thread, not_used), SAID(thread)); /* not for 10 s */
     take(thread);
     cr_expect(holds(thread, used), SAID(thread));
-    cr_expect_eq(thread->picture->count, 1 + 1, SAID(thread));
+    cr_expect_eq(thread->picture->count, 1 + 1 + 1, SAID(thread));
 }
 
 Test(chain_plan, a_frame_that_was_not_wanted_for_a_while_is_forgotten) {
