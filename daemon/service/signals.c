@@ -32,6 +32,8 @@ enum status signals_init(struct signals *signals, bool launching, struct error *
     }
     if (launching) {
         set_disposition(SIGCHLD, SIG_DFL); /* ignored, it would take exit statuses away */
+    } else {
+        set_disposition(SIGINT, SIG_DFL); /* scripts begin their background jobs with it ignored */
     }
     sigset_t taken;
     (void)sigemptyset(&taken);

@@ -4,8 +4,9 @@
  * Attached: INT, TERM and HUP arrive through the descriptor and end the profile. Launching: the
  * terminal's signals (INT, QUIT, TSTP, TTIN, TTOU) are the command's own and ignored here; TERM,
  * HUP, USR1 and USR2 arrive through the descriptor, to be passed on, as do CHLD and CONT. What was
- * ignored when we were started (nohup, a background job of a script) stays ignored. PIPE and XFSZ
- * are ignored, so that a closed pipe and a file that grows too large are errors of write(2).
+ * ignored when we were started (nohup) stays ignored, but for INT when attached: it is how a script
+ * ends what it runs in the background, and a shell starts that with INT ignored. PIPE and XFSZ are
+ * ignored, so that a closed pipe and a file that grows too large are errors of write(2).
  *
  * The launched command keeps the signals that we were started with: it is forked before this
  * (command.h).

@@ -58,6 +58,17 @@ class HowItEnds(profiler.TestCase):
         daemon.send_signal(signal.SIGTERM)
         self.expect_profile(self.finish(daemon))
 
+    def test_an_interrupt_ends_a_background_job_of_a_script(self):
+        target = self.busy()
+        out = self.folder / "out.austin"
+        daemon = self.start(
+            "sh", "-c", 'trap "" INT; exec "$@"', "sh", ECHIOND, "-p", target.pid, "-vo", out,
+            stderr=subprocess.PIPE,
+        )
+        self.wait_for_samples(out, daemon)
+        daemon.send_signal(signal.SIGINT)
+        self.expect_profile(self.finish(daemon))
+
     def test_a_signal_before_anything_is_found(self):
         target = self.busy()
         target.send_signal(signal.SIGSTOP)
