@@ -1,9 +1,11 @@
 #include "daemon/service/launch.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include "common/guard.h"
 #include "daemon/service/clock.h"
 #include "daemon/service/command.h"
 #include "daemon/service/notice.h"
@@ -38,6 +40,15 @@ static void take_signals(struct launch *launch) {
     }
 }
 
+/* Who reads the profile from our standard output sees its end now, not when the command has ended.
+ */
+static void stdout_leave(void) {
+    GUARD_FD int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (null >= 0) {
+        (void)dup2(null, STDOUT_FILENO);
+    }
+}
+
 static void end_session(struct launch *launch, bool tell) {
     struct session_result result;
     session_end(launch->session, &result);
@@ -47,6 +58,9 @@ static void end_session(struct launch *launch, bool tell) {
     launch->stuck |= result.stuck;
     session_destroy(launch->session);
     launch->session = NULL;
+    if (output_pattern_is_stdout(launch->options->output)) {
+        stdout_leave();
+    }
 }
 
 static void sleep_until_news(const struct launch *launch) {

@@ -22,6 +22,7 @@ enum {
     ALL_BYTES = 64 << 20,
     WATCH_NS = 900 * 1000,            /* the thread lists are checked that often at most */
     LABELS_NS = 500 * 1000 * 1000,    /* and the threads' names read */
+    NAMELESS_NS = 20 * 1000 * 1000,   /* the same while a new thread has none */
     PATIENCE_NS = 1000 * 1000 * 1000, /* structures that make no sense for so long are corrupt */
     FAILURES_MIN = 4,                 /* and are not called so after fewer attempts */
     STOP_POLL_NS = 10 * 1000 * 1000,
@@ -45,8 +46,9 @@ struct sampler {
     bool planned;            /* they are those of the threads there are */
     bool rescan;             /* the lists changed, or a thread state could not be read */
     uint64_t watch_due_ns, labels_due_ns;
-    uint64_t sane_ns;  /* when the structures last made sense */
-    uint32_t failures; /* ticks in a row that failed since */
+    uint64_t changed_ns; /* when threads last came or went */
+    uint64_t sane_ns;    /* when the structures last made sense */
+    uint32_t failures;   /* ticks in a row that failed since */
 
     atomic_bool stop;
     _Atomic uint64_t read_since;
@@ -185,6 +187,7 @@ static enum status threads_refresh(struct sampler *sampler, uint64_t now_ns) {
     sampler->planned = sampler->planned && !changed;
     count_set(&sampler->found, sampler->threads.found);
     if (changed) {
+        sampler->changed_ns = now_ns;
         sampler->labels_due_ns = now_ns;
     }
     return STATUS_OK;
@@ -205,8 +208,10 @@ static void cpu_refresh(struct sampler *sampler) {
 }
 
 static void labels_refresh(struct sampler *sampler, uint64_t now_ns) {
-    thread_labels_update(sampler->labels, &sampler->memory, sampler->layout, &sampler->threads);
-    sampler->labels_due_ns = now_ns + LABELS_NS;
+    uint32_t nameless =
+        thread_labels_update(sampler->labels, &sampler->memory, sampler->layout, &sampler->threads);
+    bool new = nameless > 0 && now_ns - sampler->changed_ns < LABELS_NS;
+    sampler->labels_due_ns = now_ns + (new ? NAMELESS_NS : LABELS_NS);
     cpu_refresh(sampler);
 }
 

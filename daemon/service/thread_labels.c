@@ -170,13 +170,15 @@ static const struct thread_name *name_find(struct thread_labels *labels,
     return name;
 }
 
-/* Writes the label that the thread has by itself: its name, or its tid. */
-static void label_write(struct thread_labels *labels, const struct thread_record *record, char *out,
+/* Writes the label that the thread has by itself: its name, or its tid. False if it has no name. */
+static bool label_write(struct thread_labels *labels, const struct thread_record *record, char *out,
                         size_t capacity) {
     const struct thread_name *name = name_find(labels, record);
     if (name != NULL && name->length > 0) {
         (void)text_from_unicode(name->kind, name->text, name->length, TEXT_THREAD, out, capacity);
-    } else if (record->tid != 0 && record->tid == labels->process->pid) {
+        return true;
+    }
+    if (record->tid != 0 && record->tid == labels->process->pid) {
         /* A program that never imports threading has no names; what Python would call it is known.
          */
         (void)snprintf(out, capacity, "MainThread");
@@ -185,6 +187,7 @@ static void label_write(struct thread_labels *labels, const struct thread_record
     } else {
         (void)snprintf(out, capacity, "%" PRIu64, record->pthread);
     }
+    return false;
 }
 
 struct labelled {
@@ -216,19 +219,20 @@ static void label_set(struct thread_record *record, const char *label, bool shar
     }
 }
 
-/* Labels all threads. Names are compared in their order, so that those shared stand side by side.
- */
-static void labels_set(struct thread_labels *labels, struct thread_table *threads) {
+/* Labels all threads; how many have no name. Names are compared in their order, so that those
+ * shared stand side by side. */
+static uint32_t labels_set(struct thread_labels *labels, struct thread_table *threads) {
     uint32_t count = threads->count;
     GUARD_FREE struct labelled *all = calloc(count + 1, sizeof *all);
     GUARD_FREE char *texts = malloc((size_t)count * BATCH_LABEL_MAX + 1);
+    uint32_t nameless = 0;
     if (all == NULL || texts == NULL) {
-        return;
+        return 0;
     }
     for (uint32_t i = 0; i < count; i++) {
         all[i].record = threads->records[i];
         all[i].label = texts + (size_t)i * BATCH_LABEL_MAX;
-        label_write(labels, all[i].record, all[i].label, BATCH_LABEL_MAX);
+        nameless += label_write(labels, all[i].record, all[i].label, BATCH_LABEL_MAX) ? 0 : 1;
     }
     qsort(all, count, sizeof *all, labelled_compare);
     for (uint32_t i = 0; i < count; i++) {
@@ -236,13 +240,14 @@ static void labels_set(struct thread_labels *labels, struct thread_table *thread
                       (i + 1 < count && strcmp(all[i].label, all[i + 1].label) == 0);
         label_set(all[i].record, all[i].label, shared);
     }
+    return nameless;
 }
 
-void thread_labels_update(struct thread_labels *labels, const struct memory *memory,
-                          const struct py_layout *layout, struct thread_table *threads) {
+uint32_t thread_labels_update(struct thread_labels *labels, const struct memory *memory,
+                              const struct py_layout *layout, struct thread_table *threads) {
     /* Where the list cannot be had, the one of before has to do. */
     (void)!threads_list(labels->process, &labels->threads);
     natives_find(labels, memory, layout, threads);
     names_refresh(labels, memory, layout, threads);
-    labels_set(labels, threads);
+    return labels_set(labels, threads);
 }

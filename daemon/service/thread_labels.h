@@ -21,9 +21,10 @@ void thread_labels_destroy(struct thread_labels *labels);
  * that Python has for it now, cleaned as the formats need it and followed by "-<tid>" where two
  * live threads carry the same; the decimal tid where there is no name. What cannot be read leaves
  * labels as they are. A record whose label changed is to be registered anew with the batch: its
- * `batch_thread` is then UINT32_MAX. */
-void thread_labels_update(struct thread_labels *labels, const struct memory *memory,
-                          const struct py_layout *layout, struct thread_table *threads);
+ * `batch_thread` is then UINT32_MAX. Returns how many threads have no name (yet: a thread runs for
+ * a moment before Python lists it). */
+uint32_t thread_labels_update(struct thread_labels *labels, const struct memory *memory,
+                              const struct py_layout *layout, struct thread_table *threads);
 
 /* The kernel's threads as of the last update. */
 const struct threads *thread_labels_kernel_threads(const struct thread_labels *labels);
