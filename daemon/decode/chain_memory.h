@@ -27,7 +27,11 @@ struct chain_slot {
     uint32_t caller_unit; /* and where it was, CALL_SITE_UNKNOWN: not known for certain */
     uint32_t unnoted;     /* sightings of the call since it was noted last */
     uint32_t steady;      /* sightings at caller_unit, in a steady picture, since the last note */
+    uint32_t caller_slot; /* of the last caller it named, or any */
     bool proven;          /* the pair was */
+    uint64_t epoch;       /* in which the code of `frame` was looked up; not again before */
+    uint64_t believed_until_ns;
+    bool owned; /* chain_memory_own() knows of it */
     /* In the picture at hand. */
     uint64_t viewed;  /* number of the walk that these are of */
     uint64_t visited; /* number of the walk that came by */
@@ -51,6 +55,7 @@ struct chain_memory {
     uint32_t *living;         /* slots of the frames that run, root first; as many as `path` */
     uint32_t slot_capacity, path_capacity;
     uint64_t walks; /* so far */
+    uint64_t epoch; /* advanced when everything is to be looked up anew: with each batch */
     uint64_t moved; /* calls, so far, that were not where they had been seen before */
     uint32_t owner_count;
     struct chain_owner owners[CHAIN_OWNERS];

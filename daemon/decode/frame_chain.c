@@ -39,32 +39,43 @@ static void chain_load(const struct py_layout *layout, uint64_t address, const u
     };
 }
 
-/* Finds code and unit of a frame from its header. False if it cannot be a frame of that code; the
- * walk stops if nothing is known of the code. */
-static bool chain_resolve(struct chain *chain, struct frame *frame) {
+/* Finds the code of a frame: `known`, if it still is that of the executable; NULL if it is no code.
+ * The walk stops if nothing is known of it. */
+static const struct code *chain_code(struct chain *chain, struct chain_slot *view,
+                                     const struct code *known) {
     struct walk *walk = &chain->walk;
-    const struct py_layout *layout = walk->layout;
-    const struct frame_header *h = &frame->header;
-    if (h->executable == 0 || h->executable % layout->word_size != 0) {
-        return false;
+    const uint64_t executable = view->frame.header.executable;
+    if (known != NULL && view->epoch == chain->memory->epoch &&
+        walk->now_ns <= view->believed_until_ns) {
+        return known;
     }
-    struct code_entry *entry = code_cache_find(walk->codes, h->executable);
+    if (executable == 0 || executable % walk->layout->word_size != 0) {
+        return NULL;
+    }
+    struct code_entry *entry = code_cache_find(walk->codes, executable);
     if (entry == NULL || entry->believed_until_ns < walk->now_ns) {
-        return walk_stop(walk, WALK_NEED_CODE, h->executable);
+        (void)walk_stop(walk, WALK_NEED_CODE, executable);
+        return NULL;
     }
-    if (entry->code == NULL) {
-        return false;
-    }
+    view->epoch = chain->memory->epoch;
+    view->believed_until_ns = entry->believed_until_ns;
+    view->owned = false;
+    return entry->code;
+}
+
+/* Finds the unit of a frame from its header. False if it cannot be a frame of that code. */
+static bool chain_resolve(const struct py_layout *layout, const struct code *code,
+                          struct frame *frame) {
+    const struct frame_header *h = &frame->header;
     int64_t offset = (int64_t)h->instr * layout->instr_scale;
     frame->just_pushed = (int64_t)h->instr == -1;
     if (!frame->just_pushed &&
-        (offset < 0 || offset % 2 != 0 || offset / 2 >= (int64_t)entry->code->units)) {
+        (offset < 0 || offset % 2 != 0 || offset / 2 >= (int64_t)code->units)) {
         return false;
     }
-    frame->code = entry->code;
+    frame->code = code;
     frame->unit = frame->just_pushed ? 0 : (uint32_t)(offset / 2);
-    frame->flags =
-        frame->just_pushed || frame->code->units == 0 ? 0 : frame->code->unit_flags[frame->unit];
+    frame->flags = frame->just_pushed || code->units == 0 ? 0 : code->unit_flags[frame->unit];
     return true;
 }
 
@@ -82,11 +93,14 @@ static enum chain_life chain_life(const struct py_layout *layout, const struct f
                : CHAIN_KEPT;
 }
 
-/* What the picture says of the frame at `address`. NULL if it does not tell; the walk then stops if
- * it is worth to look. */
-static struct chain_slot *chain_view(struct chain *chain, uint64_t address) {
+/* What the picture says of the frame at `address`, likely to be in that slot. NULL if it does not
+ * tell; the walk then stops if it is worth to look. */
+static struct chain_slot *chain_view(struct chain *chain, uint64_t address, uint32_t likely_slot) {
     struct walk *walk = &chain->walk;
-    uint32_t slot = frame_index_find(chain->index, address);
+    uint32_t slot =
+        likely_slot < chain->index->capacity && chain->index->frames[likely_slot].address == address
+            ? likely_slot
+            : frame_index_find(chain->index, address);
     if (slot == FRAME_UNKNOWN || chain->index->frames[slot].bytes == NULL) {
         if (walk->patient && address != 0 && address % walk->layout->word_size == 0) {
             (void)walk_stop(walk, WALK_NEED_OUTSIDE, address);
@@ -100,10 +114,16 @@ static struct chain_slot *chain_view(struct chain *chain, uint64_t address) {
     if (view->address != address) {
         *view = (struct chain_slot){.address = address};
     }
+    const struct code *code = view->frame.code;
+    const uint64_t executable = view->frame.header.executable;
     view->frame = (struct frame){.outside = false};
     chain_load(walk->layout, address, chain->index->frames[slot].bytes, &view->frame.header);
-    if (!chain_resolve(chain, &view->frame) && walk->result.outcome != WALK_DONE) {
+    code = chain_code(chain, view, view->frame.header.executable == executable ? code : NULL);
+    if (walk->result.outcome != WALK_DONE) {
         return NULL;
+    }
+    if (code != NULL) {
+        (void)chain_resolve(walk->layout, code, &view->frame);
     }
     view->life = chain_life(walk->layout, &view->frame);
     view->viewed = chain->memory->walks;
@@ -154,10 +174,11 @@ static enum parent parent_linked(struct chain *chain, struct chain_slot *callee,
     if (address == 0) {
         return generator ? PARENT_UNKNOWN : PARENT_NONE_ROOT;
     }
-    struct chain_slot *caller = chain_view(chain, address);
+    struct chain_slot *caller = chain_view(chain, address, callee->caller_slot);
     if (caller == NULL || caller->life == CHAIN_NONE) {
         return PARENT_UNKNOWN;
     }
+    callee->caller_slot = (uint32_t)(caller - chain->memory->slots);
     *out = caller;
     if (callee->proven && callee->life == CHAIN_RUNS && is_calling(caller) &&
         is_same_call(callee, caller)) {
@@ -184,7 +205,8 @@ static enum parent parent_linked(struct chain *chain, struct chain_slot *callee,
  * stack. */
 static bool leads_to_running(struct chain *chain, const struct chain_slot *callee) {
     for (uint32_t i = 0; i < DEAD_LINKS_MAX; i++) {
-        const struct chain_slot *caller = chain_view(chain, callee->frame.header.previous);
+        const struct chain_slot *caller =
+            chain_view(chain, callee->frame.header.previous, FRAME_UNKNOWN);
         if (caller == NULL || caller->frame.code == NULL ||
             !is_proven(chain, caller->frame.code, callee->frame.code)) {
             return false;
@@ -211,7 +233,7 @@ static enum parent parent_left(struct chain *chain, struct chain_slot *callee,
         !leads_to_running(chain, callee)) {
         return PARENT_UNKNOWN;
     }
-    struct chain_slot *caller = chain_view(chain, address);
+    struct chain_slot *caller = chain_view(chain, address, FRAME_UNKNOWN);
     if (caller == NULL || caller->frame.code == NULL ||
         !is_proven(chain, caller->frame.code, callee->frame.code)) {
         return PARENT_UNKNOWN;
@@ -226,7 +248,7 @@ static enum parent parent_remembered(struct chain *chain, struct chain_slot *cal
     if (callee->code != callee->frame.code->serial) {
         return PARENT_UNKNOWN;
     }
-    struct chain_slot *caller = chain_view(chain, callee->caller);
+    struct chain_slot *caller = chain_view(chain, callee->caller, FRAME_UNKNOWN);
     if (caller == NULL || caller->frame.code == NULL ||
         caller->frame.code->serial != callee->caller_code ||
         !is_proven(chain, caller->frame.code, callee->frame.code)) {
@@ -325,7 +347,7 @@ static uint32_t living_find(struct chain *chain) {
         if (!seems_to_run(chain, &chain->index->frames[slot])) {
             continue;
         }
-        struct chain_slot *view = chain_view(chain, chain->index->frames[slot].address);
+        struct chain_slot *view = chain_view(chain, chain->index->frames[slot].address, slot);
         if (view == NULL) {
             return 0; /* The walk ended with what it needs. */
         }
@@ -396,7 +418,7 @@ static bool path_hang(struct chain *chain, const struct chain_slot *callee, uint
 static uint32_t chain_follow(struct chain *chain, uint64_t leaf) {
     struct walk *walk = &chain->walk;
     struct chain_memory *memory = chain->memory;
-    struct chain_slot *at = chain_view(chain, leaf);
+    struct chain_slot *at = chain_view(chain, leaf, FRAME_UNKNOWN);
     uint32_t length = 0;
     if (at == NULL || at->life == CHAIN_NONE) {
         if (walk->result.outcome == WALK_DONE) {
@@ -410,7 +432,10 @@ static uint32_t chain_follow(struct chain *chain, uint64_t leaf) {
             return length;
         }
         at->visited = memory->walks;
-        chain_memory_own(memory, at->frame.header.executable, at->address);
+        if (!at->owned) {
+            at->owned = true;
+            chain_memory_own(memory, at->frame.header.executable, at->address);
+        }
         path_add(chain, &length, (uint32_t)(at - memory->slots));
         struct chain_slot *caller = NULL;
         enum parent parent = parent_find(chain, at, &caller);
@@ -447,11 +472,12 @@ struct walk_result frame_chain_walk(const struct py_layout *layout, struct code_
         .index = image->frames,
     };
     struct chain_memory *memory = stack->chain;
+    memory->walks++;
+    memory->epoch += stack->last_depth == 0 ? 1 : 0;
     stack->depth = 0;
     stack->same = 0;
     stack->cut = false;
     stack->by_mismatch = false;
-    memory->walks++;
     uint64_t leaf = image_word(image->state + layout->thread.frame, layout->word_size);
     chain.steady =
         image->leaf_again != NULL && image_word(image->leaf_again, layout->word_size) == leaf;

@@ -6,6 +6,7 @@ import dataclasses
 import subprocess
 
 import bench_path  # noqa: F401
+import cost
 import oracle
 import echiond
 import workload
@@ -141,6 +142,13 @@ class Accuracy:
             limit=None if self.timing else DEPTH_LOST,
         )
 
+    def measure_clock(self, bar):
+        """Ticks that a program which only waits for them keeps, in percent: no sampler keeps more."""
+        if not self.timing or bar.kept is None:
+            return []
+        seconds = self.effort.seconds_10khz / 2
+        return [cost.run_floor(self.tools, seconds, "--every", "100", column=1)]
+
     def measure(self, bar, name):
         tools, effort, interpreter = self.tools, self.effort, self.interpreter
         with workload.Scratch() as scratch:
@@ -149,9 +157,11 @@ class Accuracy:
             with workload.start(interpreter, name, scratch, tools.target_cpu) as running:
                 half = effort.stopped // 2
                 before = take_stopped(tools, running, scratch.file("1"), half)
+                clock = self.measure_clock(bar)
                 steady = echiond.run(
                     tools.echiond, running, output, "100us", effort.seconds_10khz, tools.sampler_cpu
                 )
+                clock += self.measure_clock(bar)
                 flat = echiond.run(
                     tools.echiond, running, output, "0", effort.seconds_flat, tools.sampler_cpu
                 )
@@ -162,6 +172,8 @@ class Accuracy:
                 raise RuntimeError(
                     "%s, %s: the ground truth contradicts itself" % (interpreter.name, name)
                 )
+        if clock:
+            self.add(bar, name + ", 10 kHz", "a bare clock keeps", sum(clock) / len(clock), sorted(clock))
         self.judge_run(bar, name + ", 10 kHz", steady, truth)
         self.judge_run(bar, name + ", flat out", flat, truth)
         self.judge_leaf(bar, name, steady.profile, stopped)

@@ -57,13 +57,13 @@ def children_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
-def run_floor(tools, seconds, *arguments):
+def run_floor(tools, seconds, *arguments, column=0):
     """What the floor program prints for its windows, on average."""
     command = [tools.floor, "--seconds", str(seconds), *arguments]
     if tools.sampler_cpu is not None:
         command += ["--cpu", str(tools.sampler_cpu)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    windows = [float(line) for line in done.stdout.split()]
+    windows = [float(line.split()[column]) for line in done.stdout.splitlines()]
     return sum(windows) / len(windows)
 
 

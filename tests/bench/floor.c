@@ -1,8 +1,9 @@
 /* floor: how fast this machine can copy another process's memory at all, or how cheaply. Makes
  * process_vm_readv calls of a given shape on a target, and prints, per window of half a second, how
  * many a second it got; with --every, that long apart as a sampler's ticks are, and prints what
- * they and the waiting took of a core, in percent. Without a shape it only waits. Nothing is done
- * with what is copied: no sampler that reads so much, or so often, can be faster or cheaper. */
+ * they and the waiting took of a core, and how many ticks were not missed, in percent. Without a
+ * shape it only waits. Nothing is done with what is copied: no sampler that reads so much, or so
+ * often, can be faster or cheaper. */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -152,30 +153,37 @@ static bool measure_rate(const struct copy *copy, double seconds) {
     return true;
 }
 
-/* Copies once every so many microseconds. */
+/* Copies once every so many microseconds; ticks that have gone by are not made up for. */
 static bool measure_cost(const struct copy *copy, double seconds, long every_us) {
     (void)prctl(PR_SET_TIMERSLACK, 1UL);
-    struct timespec due;
-    (void)clock_gettime(CLOCK_MONOTONIC, &due);
+    const int64_t every_ns = (int64_t)every_us * 1000;
+    struct timespec begin;
+    (void)clock_gettime(CLOCK_MONOTONIC, &begin);
+    int64_t due_ns = begin.tv_sec * INT64_C(1000000000) + begin.tv_nsec;
     double window = now();
-    double end = window + seconds;
+    const double end = window + seconds;
     double used = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
-    double time = window;
-    while (time < end) {
-        due.tv_nsec += every_us * 1000;
-        due.tv_sec += due.tv_nsec / 1000000000;
-        due.tv_nsec %= 1000000000;
+    int64_t kept = 0;
+    int64_t missed = 0;
+    for (double time = window; time < end; time = now()) {
+        int64_t behind = ((int64_t)(time * 1e9) - due_ns) / every_ns;
+        due_ns += (behind > 0 ? behind + 1 : 1) * every_ns;
+        missed += behind > 0 ? behind : 0;
+        kept++;
+        struct timespec due = {.tv_sec = due_ns / 1000000000, .tv_nsec = due_ns % 1000000000};
         (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
         if (!copy_once(copy)) {
             return false;
         }
         if (time - window >= window_seconds) {
             double total = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
-            (void)printf("%.3f\n", 100 * (total - used) / (time - window));
+            (void)printf("%.3f %.3f\n", 100 * (total - used) / (time - window),
+                         100 * (double)kept / (double)(kept + missed));
             window = time;
             used = total;
+            kept = 0;
+            missed = 0;
         }
-        time = now();
     }
     return true;
 }

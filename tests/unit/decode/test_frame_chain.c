@@ -286,6 +286,7 @@ static void unknown_code(struct chain_scene *scene) {
     scene_put(scene, 1, LEAF, AT_NOP, scene_at(0));
     scene_settle(scene);
     code_cache_find(scene->codes, CALLER)->believed_until_ns = SCENE_NOW - 1;
+    scene->stack.last_depth = 0; /* as for a new batch, in which everything is looked up again */
     result = scene_walk(scene, true);
     cr_expect_eq(result.outcome, WALK_NEED_CODE, SAID(scene));
     cr_expect_eq(result.need, CALLER, SAID(scene));
