@@ -3,14 +3,13 @@
 #include "daemon/decode/frame_chain.h"
 
 #include "daemon/decode/call_site.h"
-#include "daemon/decode/chain_memory.h"
+#include "daemon/decode/chain_view.h"
 #include "daemon/decode/opcodes.h"
-#include "daemon/decode/walk.h"
 
 enum {
-    REFERENCES_MAX = 1 << 30,  /* to one frame */
     NOTED_AT_ONCE = 16,        /* sightings of a call that stands */
     SITES_NOTED_AT_ONCE = 4,   /* sightings of its place in the caller */
+    DEEP = 64,                 /* frames known of a thread */
     DEAD_LINKS_MAX = 64,       /* from a dead frame to one that runs */
     CODE_IS_GENERATOR = 0x2a0, /* CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR: Include/code.h */
 };
@@ -18,117 +17,6 @@ enum {
 /* As a call's unit, with the roles of caller and callee exchanged: from where the callee is called.
  */
 #define CALLED_FROM (CALL_ANYWHERE - 1)
-
-struct chain {
-    struct walk walk;
-    struct chain_memory *memory;
-    const struct frame_index *index;
-    bool steady; /* the leaf was the same when all frames had been copied: so were its callers */
-};
-
-static void chain_load(const struct py_layout *layout, uint64_t address, const uint8_t *bytes,
-                       struct frame_header *out) {
-    const unsigned w = layout->word_size;
-    *out = (struct frame_header){
-        .address = address,
-        .executable = image_word(bytes + layout->frame.code, w),
-        .previous = image_word(bytes + layout->frame.back, w),
-        .instr = (uint64_t)(int64_t)image_int(bytes + layout->frame.lasti),
-        .depth = (int64_t)image_word(bytes, w), /* ob_refcnt */
-        .state = bytes[layout->frame.state],
-    };
-}
-
-/* Finds the code of a frame: `known`, if it still is that of the executable; NULL if it is no code.
- * The walk stops if nothing is known of it. */
-static const struct code *chain_code(struct chain *chain, struct chain_slot *view,
-                                     const struct code *known) {
-    struct walk *walk = &chain->walk;
-    const uint64_t executable = view->frame.header.executable;
-    if (known != NULL && view->epoch == chain->memory->epoch &&
-        walk->now_ns <= view->believed_until_ns) {
-        return known;
-    }
-    if (executable == 0 || executable % walk->layout->word_size != 0) {
-        return NULL;
-    }
-    struct code_entry *entry = code_cache_find(walk->codes, executable);
-    if (entry == NULL || entry->believed_until_ns < walk->now_ns) {
-        (void)walk_stop(walk, WALK_NEED_CODE, executable);
-        return NULL;
-    }
-    view->epoch = chain->memory->epoch;
-    view->believed_until_ns = entry->believed_until_ns;
-    view->owned = false;
-    return entry->code;
-}
-
-/* Finds the unit of a frame from its header. False if it cannot be a frame of that code. */
-static bool chain_resolve(const struct py_layout *layout, const struct code *code,
-                          struct frame *frame) {
-    const struct frame_header *h = &frame->header;
-    int64_t offset = (int64_t)h->instr * layout->instr_scale;
-    frame->just_pushed = (int64_t)h->instr == -1;
-    if (!frame->just_pushed &&
-        (offset < 0 || offset % 2 != 0 || offset / 2 >= (int64_t)code->units)) {
-        return false;
-    }
-    frame->code = code;
-    frame->unit = frame->just_pushed ? 0 : (uint32_t)(offset / 2);
-    frame->flags = frame->just_pushed || code->units == 0 ? 0 : code->unit_flags[frame->unit];
-    return true;
-}
-
-static enum chain_life chain_life(const struct py_layout *layout, const struct frame *frame) {
-    const struct frame_header *h = &frame->header;
-    if (frame->code == NULL || h->depth < 0 || h->depth > REFERENCES_MAX) {
-        return CHAIN_NONE;
-    }
-    if (h->depth == 0) {
-        return CHAIN_DEAD;
-    }
-    return h->state == (uint8_t)layout->frame_executing ||
-                   h->state == (uint8_t)layout->frame_unwinding
-               ? CHAIN_RUNS
-               : CHAIN_KEPT;
-}
-
-/* What the picture says of the frame at `address`, likely to be in that slot. NULL if it does not
- * tell; the walk then stops if it is worth to look. */
-static struct chain_slot *chain_view(struct chain *chain, uint64_t address, uint32_t likely_slot) {
-    struct walk *walk = &chain->walk;
-    uint32_t slot =
-        likely_slot < chain->index->capacity && chain->index->frames[likely_slot].address == address
-            ? likely_slot
-            : frame_index_find(chain->index, address);
-    if (slot == FRAME_UNKNOWN || chain->index->frames[slot].bytes == NULL) {
-        if (walk->patient && address != 0 && address % walk->layout->word_size == 0) {
-            (void)walk_stop(walk, WALK_NEED_OUTSIDE, address);
-        }
-        return NULL;
-    }
-    struct chain_slot *view = &chain->memory->slots[slot];
-    if (view->viewed == chain->memory->walks) {
-        return view;
-    }
-    if (view->address != address) {
-        *view = (struct chain_slot){.address = address};
-    }
-    const struct code *code = view->frame.code;
-    const uint64_t executable = view->frame.header.executable;
-    view->frame = (struct frame){.outside = false};
-    chain_load(walk->layout, address, chain->index->frames[slot].bytes, &view->frame.header);
-    code = chain_code(chain, view, view->frame.header.executable == executable ? code : NULL);
-    if (walk->result.outcome != WALK_DONE) {
-        return NULL;
-    }
-    if (code != NULL) {
-        (void)chain_resolve(walk->layout, code, &view->frame);
-    }
-    view->life = chain_life(walk->layout, &view->frame);
-    view->viewed = chain->memory->walks;
-    return view;
-}
 
 static bool is_proven(const struct chain *chain, const struct code *caller,
                       const struct code *callee) {
@@ -322,29 +210,13 @@ static void caller_place(struct chain *chain, struct chain_slot *callee,
     }
 }
 
-/* Whether the frame in this slot of the index seems to run, at a glance: what else lies there is
- * not worth a look at its code. */
-static bool seems_to_run(const struct chain *chain, const struct indexed_frame *indexed) {
-    const struct py_layout *layout = chain->walk.layout;
-    struct frame_header h;
-    if (indexed->address == 0 || indexed->bytes == NULL) {
-        return false;
-    }
-    chain_load(layout, indexed->address, indexed->bytes, &h);
-    if (h.depth <= 0 || h.state != (uint8_t)layout->frame_executing || h.executable == 0) {
-        return false;
-    }
-    const struct code_entry *entry = code_cache_find(chain->walk.codes, h.executable);
-    return entry != NULL && entry->code != NULL;
-}
-
 /* Finds the frames that run, root first, by who names whom as its caller; slots go to
  * memory->living. Their number. */
 static uint32_t living_find(struct chain *chain) {
     struct chain_memory *memory = chain->memory;
     uint32_t root = FRAME_UNKNOWN;
     for (uint32_t slot = 0; slot < chain->index->capacity; slot++) {
-        if (!seems_to_run(chain, &chain->index->frames[slot])) {
+        if (!chain_seems_to_run(chain, slot)) {
             continue;
         }
         struct chain_slot *view = chain_view(chain, chain->index->frames[slot].address, slot);
@@ -413,22 +285,59 @@ static bool path_hang(struct chain *chain, const struct chain_slot *callee, uint
     return false;
 }
 
+/* Whether so many frames are known that a picture of them takes long, and much of the stack can
+ * have changed in it. */
+static bool is_deep(const struct chain *chain) {
+    return chain->index->count > DEEP;
+}
+
+/* The frames went round in a circle: only the leaf is what it was. */
+static void path_restart(const struct chain *chain, uint32_t *length) {
+    struct chain_memory *memory = chain->memory;
+    for (uint32_t i = 1; i < *length; i++) {
+        memory->slots[memory->path[i]].visited = 0;
+    }
+    *length = 1;
+}
+
+/* The caller of the path's last frame is not to be had any more. To look again biases the leaf
+ * towards what lasts, to hang it under a running frame loses callers in between: the latter is done
+ * where little can be lost, and at last. */
+static void path_repair(struct chain *chain, const struct chain_slot *last, uint32_t *length) {
+    struct walk *walk = &chain->walk;
+    if (!is_deep(chain) || !walk->patient) {
+        if (path_hang(chain, last, length) || walk->result.outcome != WALK_DONE) {
+            return;
+        }
+    }
+    if (walk->patient) {
+        (void)walk_stop(walk, WALK_TORN, 0);
+    } else {
+        walk->stack->by_mismatch = true;
+    }
+}
+
 /* Follows the chain from the leaf; slots go to memory->path. Their number, which may be more
  * than there is room for. */
 static uint32_t chain_follow(struct chain *chain, uint64_t leaf) {
     struct walk *walk = &chain->walk;
     struct chain_memory *memory = chain->memory;
-    struct chain_slot *at = chain_view(chain, leaf, FRAME_UNKNOWN);
+    struct chain_slot *const first = chain_view(chain, leaf, FRAME_UNKNOWN);
     uint32_t length = 0;
-    if (at == NULL || at->life == CHAIN_NONE) {
+    if (first == NULL || first->life == CHAIN_NONE) {
         if (walk->result.outcome == WALK_DONE) {
             (void)walk_stop(walk, WALK_TORN, 0);
         }
         return 0;
     }
-    for (;;) {
+    for (struct chain_slot *at = first;;) {
         if (at->visited == memory->walks) {
-            (void)walk_stop(walk, WALK_TORN, 0);
+            if (is_deep(chain) || length > path_room(chain)) {
+                (void)walk_stop(walk, WALK_TORN, 0);
+            } else {
+                path_restart(chain, &length);
+                path_repair(chain, first, &length);
+            }
             return length;
         }
         at->visited = memory->walks;
@@ -443,11 +352,7 @@ static uint32_t chain_follow(struct chain *chain, uint64_t leaf) {
             return length;
         }
         if (parent == PARENT_UNKNOWN) {
-            if (walk->patient) {
-                (void)walk_stop(walk, WALK_TORN, 0);
-            } else if (!path_hang(chain, at, &length)) {
-                walk->stack->by_mismatch = true;
-            }
+            path_repair(chain, at, &length);
             return length;
         }
         caller_place(chain, at, caller);

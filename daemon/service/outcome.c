@@ -13,8 +13,9 @@ int outcome_of_output(enum status status) {
 /* The profile is as good as it was; what it says of itself is not to be relied on. */
 static bool tell_counts(const struct sampler_counts *counts) {
     notice_explain("%" PRIu64 " ticks, %" PRIu64 " samples due: %" PRIu64 " kept, %" PRIu64
-                   " torn, %" PRIu64 " missed",
-                   counts->ticks, counts->due, counts->kept, counts->torn, counts->missed);
+                   " torn, %" PRIu64 " missed; %" PRIu64 " pictures were taken again",
+                   counts->ticks, counts->due, counts->kept, counts->torn, counts->missed,
+                   counts->retries);
     if (sampler_counts_add_up(counts)) {
         return true;
     }

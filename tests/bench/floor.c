@@ -165,7 +165,8 @@ static bool measure_cost(const struct copy *copy, double seconds, long every_us)
     double used = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
     int64_t kept = 0;
     int64_t missed = 0;
-    for (double time = window; time < end; time = now()) {
+    double time = window;
+    while (time < end) {
         int64_t behind = ((int64_t)(time * 1e9) - due_ns) / every_ns;
         due_ns += (behind > 0 ? behind + 1 : 1) * every_ns;
         missed += behind > 0 ? behind : 0;
@@ -184,6 +185,7 @@ static bool measure_cost(const struct copy *copy, double seconds, long every_us)
             kept = 0;
             missed = 0;
         }
+        time = now();
     }
     return true;
 }

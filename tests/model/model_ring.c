@@ -10,16 +10,8 @@
 #include <string.h>
 #include <ucontext.h>
 
-#define RING_RECORDS 2U
-static void step(void);
-#define RING_STEP() step()
-
-#define load writer_load
-#define store writer_store
-#include "shim/ring_writer.c"
-#undef load
-#undef store
-#include "daemon/ingest/ring_reader.c"
+#include "daemon/ingest/ring_reader.h"
+#include "shim/ring_writer.h"
 
 enum {
     WRITERS = 2,
@@ -67,7 +59,7 @@ static void require(bool condition, const char *what) {
     }
 }
 
-static void step(void) {
+void model_step(void) {
     if (run.ended) {
         return;
     }
@@ -156,11 +148,10 @@ static bool thread_goes_on(void) {
     return run.runnable[run.running];
 }
 
-/* Picks who does the next step. False when nobody is left. */
-static bool schedule(void) {
-    unsigned options[THREADS + 1];
+/* What can be done next: a thread's step, or KILL; and how many such there are. */
+enum { KILL = THREADS };
+static unsigned list_options(unsigned options[THREADS + 1]) {
     unsigned count = 0;
-    enum { KILL = THREADS };
     if (thread_goes_on()) {
         options[count++] = run.running;
         if (run.running != READER && run.kills < run.setting->kills) {
@@ -174,18 +165,24 @@ static bool schedule(void) {
             options[count++] = i;
         }
     }
-    if (count == 0) {
-        return false;
-    }
-    unsigned option = options[count == 1 ? 0 : choose(count)];
-    if (option == KILL) {
+    return count;
+}
+
+/* Picks who does the next step. False when nobody is left. */
+static bool schedule(void) {
+    unsigned options[THREADS + 1];
+    unsigned count = 0;
+    while ((count = list_options(options)) > 0) {
+        unsigned option = options[count == 1 ? 0 : choose(count)];
+        if (option != KILL) {
+            run.switches += option != run.running && thread_goes_on() ? 1 : 0;
+            run.running = option;
+            return true;
+        }
         run.runnable[run.running] = false;
         run.kills++;
-        return schedule();
     }
-    run.switches += option != run.running && thread_goes_on() ? 1 : 0;
-    run.running = option;
-    return true;
+    return false;
 }
 
 /* What must hold when everybody has ended. */

@@ -128,6 +128,12 @@ void scene_held_set(struct chain_scene *scene, unsigned place, bool held) {
     scene->index.frames[slot].bytes = held ? scene->heap[place] : NULL;
 }
 
+void scene_deepen(struct chain_scene *scene) {
+    for (unsigned i = 0; i < 100; i++) {
+        cr_assert_neq(frame_index_add(&scene->index, scene_at(SCENE_PLACES + i)), FRAME_UNKNOWN);
+    }
+}
+
 /* Whatever the picture holds: a frame is in the stack once, and within its code. */
 static void stack_check(const struct chain_scene *scene) {
     cr_assert_leq(scene->stack.depth, scene->stack.capacity, SAID(scene));

@@ -71,6 +71,9 @@ void scene_unit_set(struct chain_scene *scene, unsigned place, int32_t unit);
 /* The picture has the frame in `place`, or lacks it though it is known. */
 void scene_held_set(struct chain_scene *scene, unsigned place, bool held);
 
+/* Lets so many more frames be known, of which the picture has nothing, that the stack is deep. */
+void scene_deepen(struct chain_scene *scene);
+
 /* Walks the picture as it is. Fails the test if what is found cannot be a stack. */
 struct walk_result scene_walk(struct chain_scene *scene, bool patient);
 
