@@ -1,12 +1,8 @@
 #include "daemon/aggregate/handover.h"
 
-#include <errno.h>
-#include <linux/futex.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { HANDOVER_BATCHES = 2, HANDOVER_LINE = 64 };
 
@@ -15,22 +11,19 @@ enum { HANDOVER_BATCHES = 2, HANDOVER_LINE = 64 };
 struct handover {
     struct batch *batches[HANDOVER_BATCHES];
     _Alignas(HANDOVER_LINE) _Atomic uint64_t given; /* advanced by the sampler only */
-    _Atomic uint32_t bell; /* futex: changes whenever there is news for the writer */
+    struct bell *bell; /* of the writer: `own`, or one for several hand-overs */
+    struct bell own;
     _Atomic bool closed;
     _Alignas(HANDOVER_LINE) _Atomic uint64_t written; /* advanced by the writer only */
 };
 
-static void ring(struct handover *handover) {
-    atomic_fetch_add_explicit(&handover->bell, 1, memory_order_release);
-    (void)syscall(SYS_futex, &handover->bell, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
-
-enum status handover_create(bool merge, struct handover **out) {
+enum status handover_create(bool merge, struct bell *bell, struct handover **out) {
     struct handover *handover = aligned_alloc(HANDOVER_LINE, sizeof *handover);
     if (handover == NULL) {
         return STATUS_NOMEM;
     }
     *handover = (struct handover){.given = 0};
+    handover->bell = bell != NULL ? bell : &handover->own;
     for (unsigned i = 0; i < HANDOVER_BATCHES; i++) {
         if (batch_create(merge, &handover->batches[i]) != STATUS_OK) {
             handover_destroy(handover);
@@ -63,12 +56,12 @@ struct batch *handover_take_empty(struct handover *handover) {
 void handover_give_full(struct handover *handover, struct batch *batch) {
     (void)batch; /* by its order it is known which one it is; naming it shows that it is given up */
     atomic_fetch_add_explicit(&handover->given, 1, memory_order_release);
-    ring(handover);
+    bell_ring(handover->bell);
 }
 
 void handover_close(struct handover *handover) {
     atomic_store_explicit(&handover->closed, true, memory_order_release);
-    ring(handover);
+    bell_ring(handover->bell);
 }
 
 static uint64_t now_ns(void) {
@@ -81,9 +74,9 @@ struct batch *handover_wait_full(struct handover *handover, uint64_t timeout_ns)
     uint64_t start = timeout_ns == HANDOVER_FOREVER ? 0 : now_ns();
     uint64_t number = atomic_load_explicit(&handover->written, memory_order_relaxed);
     for (;;) {
-        /* The bell is read first: news that comes after it makes the futex call return at once.
-         * Closing is read before the count: a closed hand-over is given nothing more. */
-        uint32_t bell = atomic_load_explicit(&handover->bell, memory_order_acquire);
+        /* The bell comes first: news after it makes the wait return at once. Closing is read before
+         * the count: a closed hand-over is given nothing more. */
+        uint32_t heard = bell_heard(handover->bell);
         bool closed = atomic_load_explicit(&handover->closed, memory_order_acquire);
         if (number != atomic_load_explicit(&handover->given, memory_order_acquire)) {
             return handover->batches[number % HANDOVER_BATCHES];
@@ -91,17 +84,12 @@ struct batch *handover_wait_full(struct handover *handover, uint64_t timeout_ns)
         if (closed) {
             return NULL;
         }
-        struct timespec left;
-        if (timeout_ns != HANDOVER_FOREVER) {
-            uint64_t passed = now_ns() - start;
-            if (passed >= timeout_ns) {
-                return NULL;
-            }
-            left.tv_sec = (time_t)((timeout_ns - passed) / 1000000000U);
-            left.tv_nsec = (long)((timeout_ns - passed) % 1000000000U);
+        uint64_t passed = timeout_ns == HANDOVER_FOREVER ? 0 : now_ns() - start;
+        if (passed >= timeout_ns) {
+            return NULL;
         }
-        (void)syscall(SYS_futex, &handover->bell, FUTEX_WAIT_PRIVATE, bell,
-                      timeout_ns == HANDOVER_FOREVER ? NULL : &left, NULL, 0);
+        bell_wait(handover->bell, heard,
+                  timeout_ns == HANDOVER_FOREVER ? BELL_FOREVER : timeout_ns - passed);
     }
 }
 

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/bell.h"
 #include "common/status.h"
 #include "daemon/aggregate/batch.h"
 
@@ -21,8 +22,9 @@ struct handover;
 /* A timeout that never comes. */
 #define HANDOVER_FOREVER UINT64_MAX
 
-/* Allocates both batches, `merge` as in batch_create; STATUS_NOMEM if that fails. */
-STATUS_CHECKED enum status handover_create(bool merge, struct handover **out);
+/* Allocates both batches, `merge` as in batch_create; STATUS_NOMEM if that fails. `bell`, which
+ * must outlive it, is rung whenever there is news for the writer; NULL: it has one of its own. */
+STATUS_CHECKED enum status handover_create(bool merge, struct bell *bell, struct handover **out);
 void handover_destroy(struct handover *handover);
 
 /* Sampling thread. */

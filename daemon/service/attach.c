@@ -7,10 +7,10 @@
 
 #include "daemon/service/clock.h"
 #include "daemon/service/exit_status.h"
+#include "daemon/service/family.h"
 #include "daemon/service/notice.h"
 #include "daemon/service/outcome.h"
 #include "daemon/service/output_file.h"
-#include "daemon/service/session.h"
 #include "daemon/service/signals.h"
 #include "daemon/service/summary.h"
 
@@ -19,7 +19,7 @@
 
 struct attach {
     const struct options *options;
-    struct session *session;
+    struct family *family;
     bool shows_progress;
     uint64_t progress_due_ns;
     uint64_t give_up_ns; /* 0: nobody asked us to end */
@@ -30,25 +30,25 @@ static void take_signals(struct attach *attach, const struct signals *signals) {
     struct signalfd_siginfo signal;
     while (signals_read(signals, &signal)) {
         if (attach->give_up_ns != 0) {
-            session_give_up(attach->session);
+            family_give_up(attach->family);
             return;
         }
         notice_explain("signal %u: ending the profile", signal.ssi_signo);
         attach->give_up_ns = clock_now_ns() + READER_PATIENCE_NS;
-        session_stop(attach->session);
+        family_stop(attach->family);
     }
 }
 
 static void watch(struct attach *attach, const struct signals *signals) {
-    while (session_tick(attach->session)) {
+    while (family_tick(attach->family)) {
         uint64_t now_ns = clock_now_ns();
         if (attach->give_up_ns != 0 && now_ns >= attach->give_up_ns) {
-            session_give_up(attach->session);
+            family_give_up(attach->family);
             continue;
         }
         if (attach->shows_progress && now_ns >= attach->progress_due_ns) {
             struct sampler_counts counts;
-            session_counts(attach->session, &counts);
+            family_counts(attach->family, &counts);
             if (counts.start_ns != 0) {
                 summary_show_progress(&counts);
             }
@@ -56,11 +56,10 @@ static void watch(struct attach *attach, const struct signals *signals) {
         }
         struct pollfd fds[] = {
             {.fd = signals->fd, .events = POLLIN},
-            {.fd = session_bell(attach->session), .events = POLLIN},
-            {.fd = session_end_bell(attach->session), .events = POLLIN},
+            {.fd = family_bell(attach->family), .events = POLLIN},
         };
         (void)poll(fds, sizeof fds / sizeof fds[0],
-                   clock_milliseconds_until(session_due_ns(attach->session)));
+                   clock_milliseconds_until(family_due_ns(attach->family)));
         take_signals(attach, signals);
     }
     notice_progress_end();
@@ -88,7 +87,7 @@ int attach_run(const struct options *options) {
     if (status != STATUS_OK) {
         output_file_destroy(output);
     } else {
-        status = session_start(options, options->pid, NULL, output, &attach.session, &error);
+        status = family_start(options, options->pid, false, output, &attach.family, &error);
     }
     if (status != STATUS_OK) {
         signals_deinit(&signals);
@@ -97,13 +96,12 @@ int attach_run(const struct options *options) {
     }
     watch(&attach, &signals);
 
-    struct session_result result;
-    session_end(attach.session, &result);
+    struct family_result result;
+    family_end(attach.family, &result);
     signals_deinit(&signals);
     int exit_status = outcome_tell(&result, options);
-    if (result.stuck) {
+    if (!family_destroy(attach.family)) {
         _exit(exit_status);
     }
-    session_destroy(attach.session);
     return exit_status;
 }

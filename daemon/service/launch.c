@@ -8,22 +8,19 @@
 #include "common/guard.h"
 #include "daemon/service/clock.h"
 #include "daemon/service/command.h"
+#include "daemon/service/family.h"
 #include "daemon/service/notice.h"
 #include "daemon/service/outcome.h"
 #include "daemon/service/output_file.h"
-#include "daemon/service/scout.h"
-#include "daemon/service/session.h"
 #include "daemon/service/signals.h"
 
 struct launch {
     const struct options *options;
     struct command command;
     struct signals signals;
-    struct scout *scout;
-    struct session *session; /* NULL: it is over */
-    bool watching;           /* the scout looks for another Python */
-    bool ended;              /* the command has */
-    bool stuck;              /* a thread hangs for good */
+    struct family *family;
+    bool over;  /* the profile is */
+    bool ended; /* the command has */
 };
 
 static void take_signals(struct launch *launch) {
@@ -34,8 +31,8 @@ static void take_signals(struct launch *launch) {
         }
         if (!launch->ended) {
             command_pass_on(&launch->command, &signal);
-        } else if (signal.ssi_signo != SIGCONT && launch->session != NULL) {
-            session_give_up(launch->session);
+        } else if (signal.ssi_signo != SIGCONT && !launch->over) {
+            family_give_up(launch->family);
         }
     }
 }
@@ -49,28 +46,25 @@ static void stdout_leave(void) {
     }
 }
 
-static void end_session(struct launch *launch, bool tell) {
-    struct session_result result;
-    session_end(launch->session, &result);
+static void end_profile(struct launch *launch, bool tell) {
+    struct family_result result;
+    family_end(launch->family, &result);
+    launch->over = true;
     if (tell) {
         (void)outcome_tell(&result, launch->options);
     }
-    launch->stuck |= result.stuck;
-    session_destroy(launch->session);
-    launch->session = NULL;
     if (output_pattern_is_stdout(launch->options->output)) {
         stdout_leave();
     }
 }
 
 static void sleep_until_news(const struct launch *launch) {
-    struct pollfd fds[3] = {{.fd = launch->signals.fd, .events = POLLIN}};
+    struct pollfd fds[2] = {{.fd = launch->signals.fd, .events = POLLIN}};
     nfds_t count = 1;
     int timeout_ms = -1;
-    if (launch->session != NULL) {
-        fds[count++] = (struct pollfd){.fd = session_bell(launch->session), .events = POLLIN};
-        fds[count++] = (struct pollfd){.fd = session_end_bell(launch->session), .events = POLLIN};
-        timeout_ms = clock_milliseconds_until(session_due_ns(launch->session));
+    if (!launch->over) {
+        fds[count++] = (struct pollfd){.fd = family_bell(launch->family), .events = POLLIN};
+        timeout_ms = clock_milliseconds_until(family_due_ns(launch->family));
     }
     (void)poll(fds, count, timeout_ms);
 }
@@ -80,24 +74,18 @@ static void watch(struct launch *launch) {
     for (;;) {
         if (!launch->ended && command_has_ended(&launch->command)) {
             launch->ended = true;
-            if (launch->session != NULL) {
+            if (!launch->over) {
                 notice_explain("finishing: the command has ended");
-                session_stop(launch->session);
+                family_stop(launch->family);
             }
         }
         if (!launch->ended) {
             command_follow_stop(&launch->command);
         }
-        if (launch->session != NULL) {
-            if (!launch->watching && session_has_found(launch->session)) {
-                launch->watching = true;
-                scout_watch(launch->scout);
-            }
-            if (!session_tick(launch->session)) {
-                end_session(launch, true);
-            }
+        if (!launch->over && !family_tick(launch->family)) {
+            end_profile(launch, true);
         }
-        if (launch->ended && launch->session == NULL) {
+        if (launch->ended && launch->over) {
             return;
         }
         sleep_until_news(launch);
@@ -105,20 +93,16 @@ static void watch(struct launch *launch) {
     }
 }
 
-/* Starts the session, which looks for a Python already, then the command. */
+/* Starts the profile, which looks for a Python already, then the command. */
 static int run_command(struct launch *launch, struct output_file *output) {
     const char *name = launch->options->command[0];
     pid_t pid = launch->command.pid;
     struct error error = {.text = ""};
     enum status status = signals_init(&launch->signals, true, &error);
-    if (status == STATUS_OK) {
-        status = scout_create(pid, &launch->scout, &error);
-    }
     if (status != STATUS_OK) {
         output_file_destroy(output);
     } else {
-        status =
-            session_start(launch->options, pid, launch->scout, output, &launch->session, &error);
+        status = family_start(launch->options, pid, true, output, &launch->family, &error);
     }
     if (status != STATUS_OK) {
         notice_say("%s; the command was not started", error.text);
@@ -128,11 +112,11 @@ static int run_command(struct launch *launch, struct output_file *output) {
     status = command_start(&launch->command, name, &exit_status, &error);
     if (status != STATUS_OK) {
         notice_say("%s", error.text);
-        session_stop(launch->session);
-        while (session_tick(launch->session)) {
+        family_stop(launch->family);
+        while (family_tick(launch->family)) {
             sleep_until_news(launch);
         }
-        end_session(launch, false);
+        end_profile(launch, false);
         return (int)exit_status;
     }
     notice_explain("started '%s' as process %d; looking for the first Python in it", name,
@@ -160,11 +144,10 @@ int launch_run(const struct options *options) {
     } else {
         exit_status = run_command(&launch, output);
     }
-    /* A session that hangs may do so in the scout. */
-    launch.stuck = launch.stuck || !scout_destroy(launch.scout);
+    const bool hangs = !family_destroy(launch.family);
     command_deinit(&launch.command);
     signals_deinit(&launch.signals);
-    if (launch.stuck) {
+    if (hangs) {
         _exit(exit_status);
     }
     return exit_status;

@@ -23,6 +23,7 @@ static const struct option long_options[] = {
     {"interval", required_argument, NULL, 'i'},
     {"exposure", required_argument, NULL, 'x'},
     {"cpu", no_argument, NULL, 'c'},
+    {"children", no_argument, NULL, 'C'},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
     {"version", no_argument, NULL, 'V'},
@@ -32,7 +33,7 @@ static const struct option long_options[] = {
 };
 
 /* "+": stop at the first word that is no option; ":": report a missing argument as ':'. */
-static const char short_options[] = "+:p:o:i:x:cqvVh";
+static const char short_options[] = "+:p:o:i:x:cCqvVh";
 
 /* Reads a decimal number with an optional fraction from the start of `text` as a multiple of `unit`
  * nanoseconds; `*rest` is what follows it. Digits below a nanosecond are dropped. False if there is
@@ -182,6 +183,9 @@ static enum status parse_option(int option, struct options *out, struct error *e
                              "output");
         }
         out->output = optarg;
+        return STATUS_OK;
+    case 'C':
+        out->children = true;
         return STATUS_OK;
     case 'c':
         out->cpu = true;

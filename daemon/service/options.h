@@ -28,6 +28,7 @@ struct options {
     uint64_t interval_ns; /* 0: as fast as it can; else whole microseconds, 1 us to 1 hour */
     uint64_t exposure_ns; /* 0: no limit; else 1 ms to 365 days */
     bool cpu;
+    bool children; /* profile what the process starts and forks, too */
     bool quiet;
     bool verbose;
 };

@@ -28,6 +28,8 @@ void options_print_help(const char *program, FILE *stream) {
         "                       ms or s; 1us to 3600s (default: 1000us); 0 is flat out\n"
         "  -c, --cpu            give CPU time, of the threads that use some; without it,\n"
         "                       wall time of all threads\n"
+        "  -C, --children       profile every Python that the process starts or forks as\n"
+        "                       well: one file, or with %%(pid) in its name one for each\n"
         "  -x, --exposure SECS  sample for so many seconds, 0.001 to 31536000\n"
         "  -q, --quiet          no progress line and no line at the end\n"
         "  -v, --verbose        explain what is found and decided\n"
@@ -38,15 +40,17 @@ void options_print_help(const char *program, FILE *stream) {
         "  %1$s python app.py --its --own options\n"
         "  %1$s -i 500us -o out.mojo python app.py\n"
         "  %1$s -p 1234 -x 30 -o 'prof-%%(pid).austin'\n"
+        "  %1$s -C -o out.austin gunicorn app:app\n"
         "  %1$s -cp 1234 -o - | head\n"
         "\n"
         "A started command keeps its terminal, its signals and its exit status.\n"
         "Otherwise the exit status is 0, or\n"
         "  64 usage                    65 not a Python\n"
         "  66 no such process          69 a Python that we do not know\n"
-        "  71 system trouble           73 cannot create the output\n"
-        "  74 write failed             75 the process's memory does not answer\n"
-        "  77 permission denied\n",
+        "  70 a mistake of ours        71 system trouble\n"
+        "  73 cannot create the output 74 write failed\n"
+        "  75 the process's memory does not answer\n"
+        "  77 permission denied        126, 127 the command cannot be run\n",
         program);
     if (!is_echion) {
         (void)fputs("\nechion(1) drives this program, and prints reports: echion report FILE\n",

@@ -25,7 +25,8 @@ static bool tell_counts(const struct sampler_counts *counts) {
     return false;
 }
 
-int outcome_tell(const struct session_result *result, const struct options *options) {
+int outcome_tell(const struct family_result *family, const struct options *options) {
+    const struct session_result *result = &family->first;
     const char *output = result->output;
     bool written = result->writing == STATUS_OK || result->writing == STATUS_GONE;
     int exit_status = EXIT_STATUS_OK;
@@ -49,7 +50,7 @@ int outcome_tell(const struct session_result *result, const struct options *opti
     if (result->started && result->writing == STATUS_ABSENT && exit_status == EXIT_STATUS_OK) {
         notice_say("no sample was taken: %s stays as it was", output);
     } else if (result->started && !options->quiet) {
-        summary_show_end(result, result->writing == STATUS_ABSENT ? NULL : output);
+        summary_show_end(family, result->writing == STATUS_ABSENT ? NULL : output);
     }
     return exit_status;
 }

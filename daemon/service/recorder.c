@@ -28,20 +28,32 @@ struct note {
     char value[NOTE_SIZE];
 };
 
+struct recorder_source {
+    struct recorder_feed feed;
+    struct recorder_source *next;
+    atomic_bool written;
+};
+
 struct recorder {
     struct recorder_plan plan;
     pthread_t thread;
+    struct bell bell;
+    bool merges;
     struct writer *writer; /* NULL until there is something to write */
     enum status status;    /* the writing thread's, until it has been joined; so is the error */
     struct error error;
     enum reader reader;
-    int reader_fd; /* the output's or the writer's */
+    int reader_fd;                /* the output's or the writer's */
+    struct sampler_counts counts; /* of the sources that are written */
     atomic_bool failed;
     atomic_bool done;
+    atomic_bool sealed;
+    struct recorder_source *_Atomic sources; /* the last one that was added, and so on */
 
-    pthread_mutex_t lock; /* of the notes */
+    pthread_mutex_t lock; /* of the notes, and of adding */
     struct note notes[NOTES_MAX];
     unsigned note_count;
+    struct note last; /* that was noted: sessions that share the file say the same */
 };
 
 static void ring(const struct recorder *recorder) {
@@ -51,10 +63,13 @@ static void ring(const struct recorder *recorder) {
 
 void recorder_note(struct recorder *recorder, const char *key, const char *value) {
     (void)pthread_mutex_lock(&recorder->lock);
-    if (recorder->note_count < NOTES_MAX) {
-        struct note *note = &recorder->notes[recorder->note_count++];
-        note->key = key;
-        (void)snprintf(note->value, sizeof note->value, "%s", value);
+    struct note *last = &recorder->last;
+    bool known =
+        last->key != NULL && strcmp(last->key, key) == 0 && strcmp(last->value, value) == 0;
+    if (!known && recorder->note_count < NOTES_MAX) {
+        last->key = key;
+        (void)snprintf(last->value, sizeof last->value, "%s", value);
+        recorder->notes[recorder->note_count++] = *last;
     }
     (void)pthread_mutex_unlock(&recorder->lock);
 }
@@ -73,7 +88,8 @@ static enum status write_notes(struct recorder *recorder, struct error *error) {
     return status;
 }
 
-static enum status write_header(struct recorder *recorder, struct error *error) {
+static enum status write_header(struct recorder *recorder, const struct recorder_feed *feed,
+                                struct error *error) {
     const struct options *options = recorder->plan.options;
     struct writer *writer = recorder->writer;
     enum status status = writer_metadata(writer, "austin", AUSTIN_VERSION, error);
@@ -87,18 +103,21 @@ static enum status write_header(struct recorder *recorder, struct error *error) 
     if (status == STATUS_OK) {
         status = writer_metadata(writer, "mode", options->cpu ? "cpu" : "wall", error);
     }
-    if (status == STATUS_OK && *recorder->plan.gap_from_ns != 0) {
+    if (status == STATUS_OK && recorder->plan.several) {
+        status = writer_metadata(writer, "multiprocess", "on", error);
+    }
+    if (status == STATUS_OK && *feed->gap_from_ns != 0) {
         struct sampler_counts counts;
-        recorder->plan.totals(recorder->plan.owner, &counts);
+        feed->totals(feed->owner, &counts);
         status = writer_metadata_number(
-            writer, "gap",
-            (int64_t)((counts.start_ns - *recorder->plan.gap_from_ns) / CLOCK_NS_PER_US), error);
+            writer, "gap", (int64_t)((counts.start_ns - *feed->gap_from_ns) / CLOCK_NS_PER_US),
+            error);
     }
     return status;
 }
 
-static enum status write_footer(struct recorder *recorder, const struct sampler_counts *counts,
-                                struct error *error) {
+static enum status write_footer(struct recorder *recorder, struct error *error) {
+    const struct sampler_counts *counts = &recorder->counts;
     const struct {
         const char *key;
         uint64_t value;
@@ -137,7 +156,8 @@ static void find_reader(struct recorder *recorder) {
 }
 
 /* Takes the output and begins it. */
-static enum status begin(struct recorder *recorder, struct error *error) {
+static enum status begin(struct recorder *recorder, const struct recorder_feed *feed,
+                         struct error *error) {
     GUARD_FD int fd = -1;
     if (recorder->reader == READER_UNKNOWN) {
         find_reader(recorder);
@@ -149,41 +169,28 @@ static enum status begin(struct recorder *recorder, struct error *error) {
     }
     if (status == STATUS_OK) {
         (void)guard_fd_take(&fd);
-        status = write_header(recorder, error);
+        status = write_header(recorder, feed, error);
     }
     return status;
 }
 
-static enum status record(struct recorder *recorder, const struct batch *batch,
-                          struct error *error) {
+static enum status record(struct recorder *recorder, const struct recorder_feed *feed,
+                          const struct batch *batch, struct error *error) {
     enum status status = STATUS_OK;
     if (recorder->writer == NULL) {
-        status = begin(recorder, error);
+        status = begin(recorder, feed, error);
     }
     if (status == STATUS_OK) {
         status = write_notes(recorder, error);
     }
-    if (status == STATUS_OK) {
+    if (status == STATUS_OK && batch != NULL) {
         status = writer_batch(recorder->writer, batch, error);
     }
     return status == STATUS_OK ? writer_flush(recorder->writer, error) : status;
 }
 
-/* The footer; behind a header if there were ticks, but no thread that had anything to show. */
 static enum status end(struct recorder *recorder, struct error *error) {
-    struct sampler_counts counts;
-    enum status status = STATUS_OK;
-    recorder->plan.totals(recorder->plan.owner, &counts);
-    if (recorder->writer == NULL) {
-        if (counts.start_ns == 0) {
-            return STATUS_ABSENT;
-        }
-        status = begin(recorder, error);
-        if (status == STATUS_OK) {
-            status = write_notes(recorder, error);
-        }
-    }
-    return status == STATUS_OK ? write_footer(recorder, &counts, error) : status;
+    return recorder->writer == NULL ? STATUS_ABSENT : write_footer(recorder, error);
 }
 
 static void fail(struct recorder *recorder, enum status status) {
@@ -192,10 +199,11 @@ static void fail(struct recorder *recorder, enum status status) {
     ring(recorder);
 }
 
-static void take_batch(struct recorder *recorder, const struct batch *batch) {
-    bool empty = batch->sample_count == 0 && recorder->writer == NULL;
-    if (!empty && recorder->status == STATUS_OK) {
-        enum status status = record(recorder, batch, &recorder->error);
+/* `batch` NULL: only a header, if there is none. */
+static void take_batch(struct recorder *recorder, const struct recorder_feed *feed,
+                       const struct batch *batch) {
+    if (recorder->status == STATUS_OK) {
+        enum status status = record(recorder, feed, batch, &recorder->error);
         if (status != STATUS_OK) {
             fail(recorder, status);
         }
@@ -217,16 +225,62 @@ static void watch_reader(struct recorder *recorder) {
     }
 }
 
+/* Ticks of which no thread had anything to show make a header too. */
+static void end_source(struct recorder *recorder, struct recorder_source *source) {
+    struct sampler_counts counts;
+    source->feed.totals(source->feed.owner, &counts);
+    sampler_counts_add(&recorder->counts, &counts);
+    if (recorder->writer == NULL && counts.start_ns != 0) {
+        take_batch(recorder, &source->feed, NULL);
+    }
+    atomic_store(&source->written, true);
+    ring(recorder);
+}
+
+/* Writes what a source has given; whether there was anything. */
+static bool serve(struct recorder *recorder, struct recorder_source *source) {
+    struct handover *handover = source->feed.handover;
+    struct batch *batch = handover_wait_full(handover, 0);
+    if (batch != NULL) {
+        if (batch->sample_count > 0 || recorder->writer != NULL) {
+            take_batch(recorder, &source->feed, batch);
+        }
+        handover_give_back(handover, batch);
+    }
+    if (handover_is_finished(handover)) {
+        end_source(recorder, source);
+        return true;
+    }
+    return batch != NULL;
+}
+
+enum work { WORK_NONE, WORK_DONE, WORK_OVER };
+
+/* Once round all sources. */
+static enum work serve_all(struct recorder *recorder) {
+    bool over = atomic_load(&recorder->sealed); /* read first: a sealed list does not grow */
+    bool any = false;
+    for (struct recorder_source *at = atomic_load(&recorder->sources); at != NULL; at = at->next) {
+        if (!atomic_load(&at->written)) {
+            any |= serve(recorder, at);
+            over &= atomic_load(&at->written);
+        }
+    }
+    return over ? WORK_OVER : any ? WORK_DONE : WORK_NONE;
+}
+
 static void *run(void *argument) {
     struct recorder *recorder = argument;
-    struct handover *handover = recorder->plan.handover;
-    while (!handover_is_finished(handover)) {
+    for (;;) {
         watch_reader(recorder);
-        struct batch *batch = handover_wait_full(
-            handover, recorder->reader == READER_NONE ? HANDOVER_FOREVER : READER_LOOK_NS);
-        if (batch != NULL) {
-            take_batch(recorder, batch);
-            handover_give_back(handover, batch);
+        uint32_t heard = bell_heard(&recorder->bell);
+        enum work work = serve_all(recorder);
+        if (work == WORK_OVER) {
+            break;
+        }
+        if (work == WORK_NONE) {
+            bell_wait(&recorder->bell, heard,
+                      recorder->reader == READER_NONE ? BELL_FOREVER : READER_LOOK_NS);
         }
     }
     if (recorder->status == STATUS_OK) {
@@ -239,6 +293,36 @@ static void *run(void *argument) {
     return NULL;
 }
 
+bool recorder_merges(const struct recorder *recorder) {
+    return recorder->merges;
+}
+
+struct bell *recorder_bell(struct recorder *recorder) {
+    return &recorder->bell;
+}
+
+struct recorder_source *recorder_add(struct recorder *recorder, const struct recorder_feed *feed) {
+    struct recorder_source *source = calloc(1, sizeof *source);
+    if (source != NULL) {
+        source->feed = *feed;
+        (void)pthread_mutex_lock(&recorder->lock);
+        source->next = atomic_load(&recorder->sources);
+        atomic_store(&recorder->sources, source);
+        (void)pthread_mutex_unlock(&recorder->lock);
+        bell_ring(&recorder->bell);
+    }
+    return source;
+}
+
+bool recorder_has_written(const struct recorder_source *source) {
+    return atomic_load(&source->written);
+}
+
+void recorder_seal(struct recorder *recorder) {
+    atomic_store(&recorder->sealed, true);
+    bell_ring(&recorder->bell);
+}
+
 enum status recorder_start(const struct recorder_plan *plan, struct recorder **out,
                            struct error *error) {
     struct recorder *recorder = calloc(1, sizeof *recorder);
@@ -246,6 +330,7 @@ enum status recorder_start(const struct recorder_plan *plan, struct recorder **o
         return error_set(error, STATUS_NOMEM, "out of memory");
     }
     recorder->plan = *plan;
+    recorder->merges = output_formats[output_file_format(*plan->output)].merge;
     (void)pthread_mutex_init(&recorder->lock, NULL);
     int failed = pthread_create(&recorder->thread, NULL, run, recorder);
     if (failed != 0) {
@@ -274,6 +359,11 @@ enum status recorder_join(struct recorder *recorder, struct error *error) {
 
 void recorder_destroy(struct recorder *recorder) {
     if (recorder != NULL) {
+        while (recorder->sources != NULL) {
+            struct recorder_source *source = recorder->sources;
+            recorder->sources = source->next;
+            free(source);
+        }
         (void)pthread_mutex_destroy(&recorder->lock);
         free(recorder);
     }

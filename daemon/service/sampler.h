@@ -12,6 +12,7 @@
 #include "common/status.h"
 #include "daemon/aggregate/handover.h"
 #include "daemon/python/runtime.h"
+#include "daemon/service/sampler_counts.h"
 #include "daemon/target/process.h"
 
 struct sampler;
@@ -22,28 +23,6 @@ struct sampler_options {
     uint64_t
         warm_up_ns; /* most that is spent on getting to know the stacks before the first tick */
 };
-
-/* due = ticks x live threads = kept + torn + missed. */
-struct sampler_counts {
-    uint64_t ticks; /* ticks of the interval, those that were missed included */
-    uint64_t due;
-    uint64_t kept;     /* written whole, from a read of their own tick */
-    uint64_t torn;     /* no consistent read after the retries, or accepted on a mismatch */
-    uint64_t missed;   /* ticks never read */
-    uint64_t late;     /* begun more than half an interval late */
-    uint64_t errors;   /* reads that failed, for another reason than that the target moved on */
-    uint64_t retries;  /* pictures taken again within a tick */
-    uint64_t threads;  /* thread states seen */
-    uint64_t start_ns; /* CLOCK_MONOTONIC of the first sample, 0 while there is none */
-    uint64_t end_ns;   /* of the last one */
-    uint64_t cpu_native_us; /* with `cpu`: CPU time of threads without a PyThreadState */
-    uint64_t cpu_unseen_us; /* with `cpu`: CPU time of threads that were never seen */
-};
-
-/* Whether what was due is accounted for: true of every sampler that does not run. */
-static inline bool sampler_counts_add_up(const struct sampler_counts *counts) {
-    return counts->kept + counts->torn + counts->missed == counts->due;
-}
 
 /* The process and the runtime stay the caller's and must outlive the sampler. */
 STATUS_CHECKED enum status sampler_create(const struct process *process,

@@ -23,10 +23,15 @@
 #define IDLE_NS (10 * CLOCK_NS_PER_S) /* nothing new for so long */
 #define IDLE_PACE_NS (8 * CLOCK_NS_PER_MS)
 #define FOUND_PACE_NS (50 * CLOCK_NS_PER_MS)
-#define LOOK_AGAIN_NS CLOCK_NS_PER_S /* a grown-up program that seems unchanged */
-#define TIMER_SLACK_NS 1000UL        /* the default, 50 us, would be a tenth of a pace */
+#define FAMILY_PACE_NS (20 * CLOCK_NS_PER_MS) /* looking for all, while nothing happens */
+#define FAMILY_LIVELY_PACE_NS (5 * CLOCK_NS_PER_MS)
+#define FORKED_NS (5 * CLOCK_NS_PER_MS) /* a fork that lives so long is no mere step to an exec */
+#define LOOK_AGAIN_NS CLOCK_NS_PER_S    /* a grown-up program that seems unchanged */
+#define TIMER_SLACK_NS 1000UL           /* the default, 50 us, would be a tenth of a pace */
 
 enum {
+    QUEUE_MAX = 64,
+    RELEASED_MAX = PROCESS_TREE_MAX,
     COST_SHARE = 20, /* looks at one grown-up program take a 20th of the time */
     END_PATIENCE_MS = 1000,
 };
@@ -46,6 +51,8 @@ struct opinion {
 };
 
 struct scout {
+    bool all;
+    int bell; /* borrowed */
     pthread_t thread;
     bool watching; /* there is the thread */
     int wake;      /* rung to end its sleep */
@@ -60,6 +67,12 @@ struct scout {
     uint64_t lively_until_ns;
     uint64_t last_round_ns;
     struct error denied; /* the last refusal to look at a process */
+
+    pthread_mutex_t lock;                 /* of what follows */
+    struct python_find queued[QUEUE_MAX]; /* found, and not taken yet */
+    unsigned queued_count;
+    pid_t released[RELEASED_MAX];
+    unsigned released_count;
 };
 
 static void ring(int fd) {
@@ -129,29 +142,46 @@ static enum status look(struct opinion *opinion, pid_t pid, struct runtime *runt
     return python_search_once(&opinion->process, runtime, error);
 }
 
+/* False when there is no room. */
+static bool queue_put(struct scout *scout, const struct python_find *find) {
+    (void)pthread_mutex_lock(&scout->lock);
+    bool room = scout->queued_count < QUEUE_MAX;
+    if (room) {
+        scout->queued[scout->queued_count++] = *find;
+    }
+    (void)pthread_mutex_unlock(&scout->lock);
+    if (room) {
+        ring(scout->bell);
+    }
+    return room;
+}
+
 static void settle_found(struct scout *scout, struct process_tree_node *node,
                          struct opinion *opinion, const struct runtime *runtime) {
+    const struct python_find find = {
+        .process = opinion->process, .runtime = *runtime, .unseen_ns = opinion->unseen_ns};
     opinion->told = true;
-    node->cut = true;
+    node->cut = !scout->all;
     if (scout->found != NULL) {
-        *scout->found = (struct python_find){
-            .process = opinion->process, .runtime = *runtime, .unseen_ns = opinion->unseen_ns};
-        opinion->process = PROCESS_NONE;
+        *scout->found = find;
         scout->found = NULL;
+        opinion->process = PROCESS_NONE;
+    } else if (scout->all) {
+        opinion->told = queue_put(scout, &find);
+        opinion->process = opinion->told ? PROCESS_NONE : opinion->process;
     } else if (!scout->other) {
         scout->other = true;
-        notice_say(
-            "process %d is another Python beside the one that is profiled; to profile it too: "
-            "-p %d",
-            (int)node->pid, (int)node->pid);
+        notice_say("process %d is another Python beside the one that is profiled; to profile both: "
+                   "-C",
+                   (int)node->pid);
     }
 }
 
 static void settle_trouble(struct scout *scout, struct process_tree_node *node,
                            struct opinion *opinion, const struct error *error) {
     opinion->trouble = true;
-    node->cut = true;
-    if (scout->found != NULL) {
+    node->cut = !scout->all;
+    if (scout->found != NULL || scout->all) {
         scout->trouble = true;
         notice_say("not profiled: %s", error->text);
     }
@@ -162,6 +192,9 @@ static void examine(struct scout *scout, struct process_tree_node *node) {
     uint64_t now_ns = clock_now_ns();
     struct opinion *opinion = opinion_of(scout, node, now_ns);
     if (opinion == NULL || !is_due(opinion, node, now_ns)) {
+        return;
+    }
+    if (scout->found == NULL && opinion->execs <= 1 && now_ns - opinion->since_ns < FORKED_NS) {
         return;
     }
     struct runtime runtime;
@@ -187,6 +220,24 @@ static void examine(struct scout *scout, struct process_tree_node *node) {
         is_young(opinion, now_ns) ? after_ns : after_ns + COST_SHARE * (after_ns - now_ns);
 }
 
+/* Forgets what was thought of processes that were released. */
+static void take_released(struct scout *scout) {
+    pid_t released[RELEASED_MAX];
+    (void)pthread_mutex_lock(&scout->lock);
+    unsigned count = scout->released_count;
+    memcpy(released, scout->released, count * sizeof released[0]);
+    scout->released_count = 0;
+    (void)pthread_mutex_unlock(&scout->lock);
+    for (unsigned i = 0; i < count; i++) {
+        for (size_t j = 0; j < process_tree_count(scout->tree); j++) {
+            struct process_tree_node *node = process_tree_node(scout->tree, j);
+            if (node->pid == released[i]) {
+                opinion_forget(node);
+            }
+        }
+    }
+}
+
 /* One round over all processes; how long to sleep then. */
 static uint64_t round_make(struct scout *scout, _Atomic uint64_t *looking_since) {
     uint64_t begun_ns = clock_now_ns();
@@ -206,13 +257,17 @@ static uint64_t round_make(struct scout *scout, _Atomic uint64_t *looking_since)
     }
     atomic_store(looking_since, 0);
     scout->last_round_ns = begun_ns;
+    const bool lively = begun_ns < scout->lively_until_ns;
+    if (!first && scout->all) {
+        return lively ? FAMILY_LIVELY_PACE_NS : FAMILY_PACE_NS;
+    }
     if (!first) {
         return FOUND_PACE_NS;
     }
     if (young) {
         return YOUNG_PACE_NS;
     }
-    if (begun_ns < scout->lively_until_ns) {
+    if (lively) {
         return LIVELY_PACE_NS;
     }
     return begun_ns < scout->lively_until_ns + IDLE_NS ? QUIET_PACE_NS : IDLE_PACE_NS;
@@ -244,6 +299,7 @@ static void *watch(void *argument) {
     _Atomic uint64_t looking_since = 0;
     (void)pthread_setname_np(pthread_self(), "echion-scout");
     while (!atomic_load(&scout->stop) && !scout->other) {
+        take_released(scout);
         const struct timespec sleep = clock_timespec(round_make(scout, &looking_since));
         struct pollfd wake = {.fd = scout->wake, .events = POLLIN};
         (void)ppoll(&wake, 1, &sleep, NULL);
@@ -252,15 +308,44 @@ static void *watch(void *argument) {
     return NULL;
 }
 
+void scout_skip_root(struct scout *scout) {
+    struct opinion *opinion = opinion_of(scout, process_tree_node(scout->tree, 0), clock_now_ns());
+    if (opinion != NULL) {
+        opinion->told = true;
+    }
+}
+
+bool scout_take(struct scout *scout, struct python_find *out) {
+    (void)pthread_mutex_lock(&scout->lock);
+    bool any = scout->queued_count > 0;
+    if (any) {
+        *out = scout->queued[0];
+        memmove(scout->queued, scout->queued + 1, --scout->queued_count * sizeof scout->queued[0]);
+    }
+    (void)pthread_mutex_unlock(&scout->lock);
+    return any;
+}
+
+void scout_release(struct scout *scout, pid_t pid) {
+    (void)pthread_mutex_lock(&scout->lock);
+    if (scout->released_count < RELEASED_MAX) {
+        scout->released[scout->released_count++] = pid;
+    }
+    (void)pthread_mutex_unlock(&scout->lock);
+}
+
 void scout_watch(struct scout *scout) {
     scout->watching = pthread_create(&scout->thread, NULL, watch, scout) == 0;
 }
 
-enum status scout_create(pid_t root, struct scout **out, struct error *error) {
+enum status scout_create(pid_t root, bool all, int bell, struct scout **out, struct error *error) {
     struct scout *scout = calloc(1, sizeof *scout);
     if (scout == NULL) {
         return error_set(error, STATUS_NOMEM, "out of memory");
     }
+    scout->all = all;
+    scout->bell = bell;
+    (void)pthread_mutex_init(&scout->lock, NULL);
     scout->last_round_ns = clock_now_ns();
     scout->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     scout->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -275,7 +360,8 @@ enum status scout_create(pid_t root, struct scout **out, struct error *error) {
     if (!process_tree_sees_children()) {
         notice_explain(
             "this kernel does not list a process's children (CONFIG_PROC_CHILDREN): only "
-            "the command itself is looked at, not what it starts");
+            "process %d itself is looked at, not what it starts",
+            (int)root);
     }
     *out = scout;
     return STATUS_OK;
@@ -298,6 +384,10 @@ bool scout_destroy(struct scout *scout) {
         opinion_forget(process_tree_node(scout->tree, i));
     }
     process_tree_destroy(scout->tree);
+    for (struct python_find left; scout_take(scout, &left);) {
+        process_close(&left.process);
+    }
+    (void)pthread_mutex_destroy(&scout->lock);
     guard_fd_close(&scout->wake);
     guard_fd_close(&scout->ended);
     free(scout);

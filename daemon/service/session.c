@@ -23,16 +23,19 @@
 
 struct session {
     const struct options *options;
-    pid_t pid;
+    _Atomic pid_t pid;
+    bool shared; /* the recorder is; else there is an output of our own */
     struct output_file *output;
-    struct handover *handover;
     struct recorder *recorder;
+    struct handover *handover;
+    struct recorder_source *source;
     int bell;
     pthread_t thread;
     atomic_bool stop;
 
     /* The sampling thread's, until `sampled`. */
     struct scout *scout; /* borrowed; NULL: the process is `pid` */
+    bool given;          /* `target` has been found by somebody else */
     struct python_find target;
     enum status status;
     struct error error;
@@ -50,7 +53,6 @@ struct session {
 
     /* The main thread's. */
     uint64_t due_ns;
-    uint64_t exposed_until_ns;
     struct read_watch watch;
     bool given_up; /* the sampling thread does not come back */
     bool unread;   /* nor is the writing thread waited for */
@@ -62,29 +64,13 @@ static void ring(const struct session *session) {
     (void)!write(session->bell, &one, sizeof one);
 }
 
-static void counts_add(struct sampler_counts *sum, const struct sampler_counts *counts) {
-    sum->ticks += counts->ticks;
-    sum->due += counts->due;
-    sum->kept += counts->kept;
-    sum->torn += counts->torn;
-    sum->missed += counts->missed;
-    sum->late += counts->late;
-    sum->errors += counts->errors;
-    sum->retries += counts->retries;
-    sum->threads += counts->threads;
-    sum->start_ns = sum->start_ns != 0 ? sum->start_ns : counts->start_ns;
-    sum->end_ns = counts->end_ns != 0 ? counts->end_ns : sum->end_ns;
-    sum->cpu_native_us += counts->cpu_native_us;
-    sum->cpu_unseen_us += counts->cpu_unseen_us;
-}
-
 void session_counts(struct session *session, struct sampler_counts *out) {
     struct sampler_counts now;
     (void)pthread_mutex_lock(&session->lock);
     *out = session->earlier;
     if (session->sampler != NULL) {
         sampler_counts(session->sampler, &now);
-        counts_add(out, &now);
+        sampler_counts_add(out, &now);
     }
     (void)pthread_mutex_unlock(&session->lock);
 }
@@ -135,7 +121,7 @@ static enum status sample_program(struct session *session, struct error *error) 
     struct sampler_counts counts;
     (void)pthread_mutex_lock(&session->lock);
     sampler_counts(sampler, &counts);
-    counts_add(&session->earlier, &counts);
+    sampler_counts_add(&session->earlier, &counts);
     session->sampler = NULL;
     (void)pthread_mutex_unlock(&session->lock);
     sampler_destroy(sampler);
@@ -145,7 +131,7 @@ static enum status sample_program(struct session *session, struct error *error) 
 /* The process that was found is not the one that the output was opened for. */
 static enum status fit_output(struct session *session, pid_t pid, struct error *error) {
     session->pid = pid;
-    if (strstr(session->options->output, "%(pid)") == NULL) {
+    if (session->shared || strstr(session->options->output, "%(pid)") == NULL) {
         return STATUS_OK;
     }
     enum output_format format = output_file_format(session->output);
@@ -159,8 +145,10 @@ static enum status find(struct session *session, struct error *error) {
     const struct python_search search = {.stop = &session->stop,
                                          .looking_since = &session->looking_since};
     struct python_find *target = &session->target;
-    enum status status;
-    if (session->scout != NULL) {
+    enum status status = STATUS_OK;
+    if (session->given) {
+        notice_explain("process %d is profiled too", (int)session->pid);
+    } else if (session->scout != NULL) {
         status = scout_find(session->scout, &search, target, error);
         if (status == STATUS_OK && target->process.pid != session->pid &&
             !atomic_load(&session->stop)) {
@@ -192,8 +180,9 @@ static enum status find_again(struct session *session, struct error *error) {
     if (status == STATUS_OK || status == STATUS_GONE || atomic_load(&session->stop)) {
         return status;
     }
-    notice_say("the profile ends where process %d became another program: %s", (int)session->pid,
-               error->text);
+    (session->given ? notice_explain
+                    : notice_say)("the profile ends where process %d became another program: %s",
+                                  (int)session->pid, error->text);
     return STATUS_GONE;
 }
 
@@ -249,68 +238,101 @@ static void *run(void *argument) {
 
 /* The main thread. */
 
-static enum status start_threads(struct session *session, struct error *error) {
-    bool merge = output_formats[output_file_format(session->output)].merge;
-    if (handover_create(merge, &session->handover) != STATUS_OK) {
-        return error_set(error, STATUS_NOMEM, "out of memory");
-    }
-    session->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (session->bell < 0) {
-        return error_set(error, STATUS_SYS, "cannot make an eventfd: %s", strerror(errno));
-    }
+static enum status start_recorder(struct session *session, struct error *error) {
     const struct recorder_plan plan = {.options = session->options,
-                                       .handover = session->handover,
                                        .output = &session->output,
                                        .settled = &session->found,
+                                       .bell = session->bell};
+    return recorder_start(&plan, &session->recorder, error);
+}
+
+static enum status start_threads(struct session *session, struct error *error) {
+    struct recorder *recorder = session->recorder;
+    if (handover_create(recorder_merges(recorder), recorder_bell(recorder), &session->handover) !=
+        STATUS_OK) {
+        return error_set(error, STATUS_NOMEM, "out of memory");
+    }
+    const struct recorder_feed feed = {.handover = session->handover,
                                        .gap_from_ns = &session->target.unseen_ns,
-                                       .bell = session->bell,
                                        .totals = totals,
                                        .owner = session};
-    enum status status = recorder_start(&plan, &session->recorder, error);
-    if (status != STATUS_OK) {
-        return status;
+    session->source = recorder_add(recorder, &feed);
+    if (session->source == NULL) {
+        return error_set(error, STATUS_NOMEM, "out of memory");
     }
     int failed = pthread_create(&session->thread, NULL, run, session);
     if (failed != 0) {
-        struct error ignored;
         handover_close(session->handover);
-        (void)recorder_join(session->recorder, &ignored);
         return error_set(error, STATUS_SYS, "cannot start a thread: %s", strerror(failed));
     }
     return STATUS_OK;
 }
 
-enum status session_start(const struct options *options, pid_t pid, struct scout *scout,
-                          struct output_file *output, struct session **out, struct error *error) {
+/* After a start that failed: its part of the recorder comes to an end. */
+static void start_undo(struct session *session) {
+    while (session->source != NULL && !recorder_has_written(session->source)) {
+        const struct timespec pause = clock_timespec(CLOCK_NS_PER_MS);
+        (void)nanosleep(&pause, NULL);
+    }
+    if (!session->shared && session->recorder != NULL) {
+        struct error ignored;
+        recorder_seal(session->recorder);
+        (void)recorder_join(session->recorder, &ignored);
+    }
+    session_destroy(session);
+}
+
+enum status session_start(const struct session_plan *plan, struct session **out,
+                          struct error *error) {
     struct session *session = calloc(1, sizeof *session);
     if (session == NULL) {
-        output_file_destroy(output);
+        output_file_destroy(plan->output);
+        if (plan->found != NULL) {
+            process_close(&plan->found->process);
+        }
         return error_set(error, STATUS_NOMEM, "out of memory");
     }
-    session->options = options;
-    session->pid = pid;
-    session->scout = scout;
-    session->output = output;
+    session->options = plan->options;
+    session->pid = plan->pid;
+    session->scout = plan->scout;
+    session->output = plan->output;
+    session->recorder = plan->recorder;
+    session->shared = plan->recorder != NULL;
+    session->given = plan->found != NULL;
     session->target.process = PROCESS_NONE;
-    session->bell = -1;
+    if (plan->found != NULL) {
+        session->target = *plan->found;
+        plan->found->process = PROCESS_NONE;
+    }
+    session->bell = plan->bell;
     session->due_ns = clock_now_ns() + READ_WATCH_NS;
     atomic_store(&session->end_bell, -1);
     (void)pthread_mutex_init(&session->lock, NULL);
-    enum status status = start_threads(session, error);
+    enum status status = session->shared ? STATUS_OK : start_recorder(session, error);
+    if (status == STATUS_OK) {
+        status = start_threads(session, error);
+    }
     if (status != STATUS_OK) {
-        session_destroy(session);
+        start_undo(session);
         return status;
+    }
+    if (!session->shared) {
+        recorder_seal(session->recorder);
     }
     *out = session;
     return STATUS_OK;
 }
 
-bool session_has_found(const struct session *session) {
-    return atomic_load(&session->found);
+pid_t session_pid(const struct session *session) {
+    return session->pid;
 }
 
-int session_bell(const struct session *session) {
-    return session->bell;
+bool session_has_started(const struct session *session) {
+    return atomic_load(&session->started);
+}
+
+bool session_has_found(const struct session *session) {
+    return atomic_load(&session->found);
 }
 
 int session_end_bell(const struct session *session) {
@@ -318,9 +340,7 @@ int session_end_bell(const struct session *session) {
 }
 
 uint64_t session_due_ns(const struct session *session) {
-    bool first = session->exposed_until_ns != 0 && !atomic_load(&session->stop) &&
-                 session->exposed_until_ns < session->due_ns;
-    return first ? session->exposed_until_ns : session->due_ns;
+    return session->due_ns;
 }
 
 void session_stop(struct session *session) {
@@ -356,13 +376,10 @@ static void watch_memory(struct session *session) {
 }
 
 /* Why it is time to finish; NULL if it is not. */
-static const char *reason_to_stop(const struct session *session, uint64_t now_ns) {
+static const char *reason_to_stop(const struct session *session) {
     struct pollfd ended = {.fd = atomic_load(&session->end_bell), .events = POLLIN};
     if (ended.fd >= 0 && poll(&ended, 1, 0) == 1) {
         return "the process has ended";
-    }
-    if (session->exposed_until_ns != 0 && now_ns >= session->exposed_until_ns) {
-        return "the exposure is over";
     }
     return recorder_has_failed(session->recorder) ? "the output takes no more" : NULL;
 }
@@ -379,19 +396,12 @@ static void explain_threads(struct session *session) {
 }
 
 bool session_tick(struct session *session) {
-    uint64_t rings = 0;
-    (void)!read(session->bell, &rings, sizeof rings);
     uint64_t now_ns = clock_now_ns();
-    if (atomic_load(&session->started)) {
-        if (session->exposed_until_ns == 0 && session->options->exposure_ns != 0) {
-            session->exposed_until_ns = now_ns + session->options->exposure_ns;
-        }
-        if (!session->threads_explained) {
-            explain_threads(session);
-        }
+    if (atomic_load(&session->started) && !session->threads_explained) {
+        explain_threads(session);
     }
     if (!atomic_load(&session->stop)) {
-        const char *reason = reason_to_stop(session, now_ns);
+        const char *reason = reason_to_stop(session);
         if (reason != NULL) {
             notice_explain("finishing: %s", reason);
             session_stop(session);
@@ -404,7 +414,9 @@ bool session_tick(struct session *session) {
         }
     }
     bool sampling = !atomic_load(&session->sampled) && !session->given_up;
-    return (sampling || !recorder_is_done(session->recorder)) && !session->unread;
+    bool writing = session->shared ? !recorder_has_written(session->source)
+                                   : !recorder_is_done(session->recorder);
+    return (sampling || writing) && !session->unread;
 }
 
 static enum status explain_silence(const struct session *session, struct error *error) {
@@ -438,6 +450,10 @@ void session_end(struct session *session, struct session_result *out) {
                                  "%s takes no more data; the profile is cut short", out->output);
         return;
     }
+    if (session->shared) {
+        out->writing = STATUS_OK;
+        return;
+    }
     out->writing = recorder_join(session->recorder, &out->writing_error);
     if (session->given_up && out->writing == STATUS_ABSENT) {
         out->output = session->options->output;
@@ -450,11 +466,12 @@ void session_destroy(struct session *session) {
     if (session->given_up || session->unread) {
         return;
     }
-    recorder_destroy(session->recorder);
+    if (!session->shared) {
+        recorder_destroy(session->recorder);
+    }
     handover_destroy(session->handover);
     output_file_destroy(session->output);
     process_close(&session->target.process);
-    guard_fd_close(&session->bell);
     (void)pthread_mutex_destroy(&session->lock);
     free(session);
 }

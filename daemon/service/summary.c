@@ -23,7 +23,12 @@ static const char *grouped(uint64_t value, char out[NUMBER_MAX]) {
     return out;
 }
 
-static void describe(const struct sampler_counts *counts, char *out, size_t size) {
+static void describe(const struct sampler_counts *counts, unsigned processes, char *out,
+                     size_t size) {
+    char among[NUMBER_MAX] = "";
+    if (processes > 1) {
+        (void)snprintf(among, sizeof among, " in %u processes", processes);
+    }
     char samples[NUMBER_MAX], rate[NUMBER_MAX], late[NUMBER_MAX], torn[NUMBER_MAX];
     double seconds = (double)(counts->end_ns - counts->start_ns) / (double)CLOCK_NS_PER_S;
     /* Ticks that were read: what was due at the others is counted as missed. */
@@ -33,24 +38,27 @@ static void describe(const struct sampler_counts *counts, char *out, size_t size
             : (double)counts->ticks * (double)(counts->due - counts->missed) / (double)counts->due;
     double reached = seconds > 0 ? read / seconds : 0;
     (void)snprintf(
-        out, size, "%s samples of %" PRIu64 " thread%s in %.1f s (%s/s), %s late, %s torn",
+        out, size, "%s samples of %" PRIu64 " thread%s%s in %.1f s (%s/s), %s late, %s torn",
         grouped(counts->kept + counts->torn, samples), counts->threads,
-        counts->threads == 1 ? "" : "s", seconds, grouped((uint64_t)(reached + 0.5), rate),
+        counts->threads == 1 ? "" : "s", among, seconds, grouped((uint64_t)(reached + 0.5), rate),
         grouped(counts->late, late), grouped(counts->torn, torn));
 }
 
 void summary_show_progress(const struct sampler_counts *counts) {
     char body[BODY_MAX];
-    describe(counts, body, sizeof body);
+    describe(counts, 1, body, sizeof body);
     notice_progress("%s", body);
 }
 
-void summary_show_end(const struct session_result *result, const char *output) {
+void summary_show_end(const struct family_result *result, const char *output) {
     char body[BODY_MAX];
-    describe(&result->counts, body, sizeof body);
+    describe(&result->first.counts, result->processes, body, sizeof body);
     if (output == NULL) {
         notice_say("%s: nothing written", body);
     } else {
         notice_say("%s -> %s", body, output);
+    }
+    if (*result->found_late != '\0') {
+        notice_say("found by looking, a moment after they had begun: %s", result->found_late);
     }
 }

@@ -318,7 +318,7 @@ static int sample(const struct process *process, const struct runtime *runtime, 
     struct sampler *sampler = NULL;
     pthread_t threads[2];
     const struct sampler_options options = {.interval_ns = 500000, .cpu = strcmp(mode, "cpu") == 0};
-    if (handover_create(true, &handover) != STATUS_OK ||
+    if (handover_create(true, NULL, &handover) != STATUS_OK ||
         sampler_create(process, runtime, &options, handover, &sampler, &error) != STATUS_OK ||
         pthread_create(&threads[0], NULL, writing_thread, handover) != 0 ||
         pthread_create(&threads[1], NULL, sampling_thread, sampler) != 0) {

@@ -424,6 +424,11 @@ class HowTheProfileEnds(Launch):
         self.expect(self.launch(PYTHON, "work.py", "0.2", "0"), 0)
         self.assertEqual(self.out.stat().st_uid, 12345)
 
+    def test_echiond_is_the_commands_parent(self):
+        # Which is all that Yama asks for where ptrace_scope is 1 (Documentation/admin-guide/LSM/Yama.rst).
+        script = "import os; print(open('/proc/%d/comm' % os.getppid()).read())"
+        self.assertEqual(self.launch(PYTHON, "-c", script).stdout.split(), ["echiond"])
+
     def test_without_any_privilege(self):
         self.need_root()
         python = shutil.which("python3", path="/usr/bin")

@@ -173,24 +173,41 @@ class WallTime(Time):
 
 
 class CpuTime(Time):
-    def check(self):
-        done = self.run_to_end(ECHION, "-c", "-o", "out.austin", PYTHON, "-c", BURNS)
-        self.expect(done, 0)
-        used = json.loads(done.stdout) * 1e6
+    def check(self, stop=False):
+        target = self.start(ECHION, "-qc", "-o", "out.austin", PYTHON, "-c", BURNS,
+                            stdout=subprocess.PIPE)
+        if stop:
+            path = self.folder / "out.austin"
+            wait_for(lambda: path.exists() and path.stat().st_size > 0, "samples", target)
+            target.send_signal(signal.SIGSTOP)
+            wait_for(lambda: profiler.state_of(target.pid) == "T", "a stopped echiond", target)
+            time.sleep(0.5)
+            target.send_signal(signal.SIGCONT)
+        out, _ = target.communicate(timeout=profiler.PATIENCE)
+        self.assertEqual(target.returncode, 0)
+        used = json.loads(out) * 1e6
         profile = Profile.read(self.folder / "out.austin")
+        self.assertEqual(profile.number("missed") >= 400, stop)
         native, unseen = profile.number("cpu_native"), profile.number("cpu_unseen")
         times = times_of(profile)
         told = f"of {used:.0f} us: {times}, native {native}, unseen {unseen}"
         self.assertAlmostEqual((times.total() + native + unseen) / used, 1, delta=0.02, msg=told)
         # Whose it is, as far as two looks a second tell it of threads that are none of Python's.
-        self.assertGreater(native, 400_000, told)
-        self.assertGreater(times["busy"], 600_000, told)
+        if not stop:
+            self.assertGreater(native, 400_000, told)
+            self.assertGreater(times["busy"], 600_000, told)
 
-    def test_it_adds_up_with_native_and_short_threads(self):
+    def setUp(self):
+        super().setUp()
         (self.folder / "native.c").write_text(NATIVE)
         subprocess.run(["cc", "-shared", "-fPIC", "-pthread", "-o", "native.so", "native.c"],
                        cwd=self.folder, check=True)
+
+    def test_it_adds_up_with_native_and_short_threads(self):
         self.at_best(self.check)
+
+    def test_it_adds_up_when_sampling_falls_behind(self):
+        self.at_best(lambda: self.check(stop=True))
 
 
 class Killed(Time):

@@ -43,7 +43,7 @@ static void *sample(void *argument) {
 int main(void) {
     struct handover *handover = NULL;
     pthread_t sampler;
-    require(handover_create(true, &handover) == STATUS_OK, "out of memory");
+    require(handover_create(true, NULL, &handover) == STATUS_OK, "out of memory");
     require(pthread_create(&sampler, NULL, sample, handover) == 0, "no thread");
     uint32_t seen = 0;
     while (!handover_is_finished(handover)) {

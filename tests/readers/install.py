@@ -1,6 +1,6 @@
-"""Installs readers that nobody here wrote into ${ECHION_CACHE:-~/.cache/echion}, each once.
+"""Installs programs that nobody here wrote into ${ECHION_CACHE:-~/.cache/echion}, each once.
 
-austin_python() comes from PyPI, speedscope() from npm, flamegraph() from Debian: what each returns is
+package() is any one of PyPI. Of the readers, austin_python() comes from PyPI, speedscope() from npm, flamegraph() from Debian: what each returns is
 said there. They raise NotInstallable with the reason. Nothing need be on the machine but Python's venv
 module, for a pip, and on Debian apt-get: node and npm are taken from PyPI too, as Debian's npm brings
 four hundred packages and does not go with node packages from elsewhere.
@@ -65,10 +65,15 @@ def folder_name(requirement):
     return "readers-" + requirement.replace("==", "-").replace("@", "-")
 
 
+def package(requirement):
+    """A folder for PYTHONPATH, with a package of PyPI."""
+    name = f"{folder_name(requirement)}-{PYTHON_TAG}"
+    return once(name, lambda folder: pip_install(folder, requirement))
+
+
 def austin_python():
     """A folder for PYTHONPATH."""
-    name = f"{folder_name(AUSTIN_PYTHON)}-{PYTHON_TAG}"
-    return once(name, lambda folder: pip_install(folder, AUSTIN_PYTHON))
+    return package(AUSTIN_PYTHON)
 
 
 def node():

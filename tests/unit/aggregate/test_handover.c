@@ -9,7 +9,7 @@ static const struct code some;
 
 static struct handover *make(void) {
     struct handover *handover = NULL;
-    cr_assert_eq(handover_create(true, &handover), STATUS_OK);
+    cr_assert_eq(handover_create(true, NULL, &handover), STATUS_OK);
     return handover;
 }
 

@@ -174,7 +174,7 @@ Test(cpu_totals, a_thread_that_becomes_a_python_one_is_counted_once) {
     update(&scene, &native_ns, &unseen_ns);
     cr_expect_eq(native_ns, before_ns);
     cr_assert_not_null(record->account);
-    cr_assert_eq(handover_create(true, &handover), STATUS_OK);
+    cr_assert_eq(handover_create(true, NULL, &handover), STATUS_OK);
     cr_assert_eq(code_cache_create(&codes), STATUS_OK);
     emitter_init(&emitter, handover, codes, &scene.threads, getpid());
     record->batch_thread = BATCH_FULL;

@@ -24,7 +24,7 @@ struct scene {
 
 static void begin(struct scene *scene) {
     memset(scene, 0, sizeof *scene);
-    cr_assert_eq(handover_create(true, &scene->handover), STATUS_OK);
+    cr_assert_eq(handover_create(true, NULL, &scene->handover), STATUS_OK);
     cr_assert_eq(code_cache_create(&scene->codes), STATUS_OK);
     for (uint32_t i = 0; i < FRAMES; i++) {
         scene->code[i].serial = i + 1;

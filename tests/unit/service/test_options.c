@@ -51,8 +51,8 @@ Test(options, attach_with_everything_default) {
 Test(options, short_options_bundle) {
     struct options options;
     struct error error;
-    cr_assert_eq(parse(&options, &error, "-cqvp77", "-o-", NULL), STATUS_OK);
-    cr_assert(options.cpu && options.quiet && options.verbose);
+    cr_assert_eq(parse(&options, &error, "-cCqvp77", "-o-", NULL), STATUS_OK);
+    cr_assert(options.cpu && options.children && options.quiet && options.verbose);
     cr_assert_eq(options.pid, 77);
     cr_assert_str_eq(options.output, "-");
 }

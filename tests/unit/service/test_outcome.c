@@ -9,12 +9,13 @@
 static const struct options quiet = {.quiet = true};
 
 /* What outcome_tell answers, and in `said` what it writes. */
-static int tell(const struct session_result *result, char said[1024]) {
+static int tell(const struct session_result *first, char said[1024]) {
+    const struct family_result result = {.first = *first, .processes = 1};
     int ends[2];
     cr_assert_eq(pipe(ends), 0);
     int kept = dup(STDERR_FILENO);
     cr_assert_geq(dup2(ends[1], STDERR_FILENO), 0);
-    int status = outcome_tell(result, &quiet);
+    int status = outcome_tell(&result, &quiet);
     (void)dup2(kept, STDERR_FILENO);
     (void)close(kept);
     (void)close(ends[1]);
@@ -44,7 +45,8 @@ Test(outcome, counts_are_told_when_asked_for) {
     char said[1024];
     notice_init("test", true);
     cr_expect_eq(tell(&result, said), EXIT_STATUS_OK);
-    cr_expect_str_eq(said, "test: 7 ticks, 14 samples due: 9 kept, 2 torn, 3 missed\n");
+    cr_expect_str_eq(said, "test: 7 ticks, 14 samples due: 9 kept, 2 torn, 3 missed; "
+                           "0 pictures were taken again\n");
 }
 
 Test(outcome, counts_that_do_not_add_up_are_our_mistake) {

@@ -12,6 +12,7 @@
 struct stage {
     struct options options;
     struct handover *handover;
+    struct recorder_source *source;
     struct output_file *output;
     struct sampler_counts counts;
     uint64_t gap_from_ns;
@@ -23,30 +24,43 @@ static void totals(void *owner, struct sampler_counts *out) {
     *out = ((struct stage *)owner)->counts;
 }
 
-static struct recorder *start(struct stage *stage, const char *path) {
+static void add(struct stage *stage, struct recorder *recorder) {
+    cr_assert_eq(handover_create(true, recorder_bell(recorder), &stage->handover), STATUS_OK);
+    const struct recorder_feed feed = {.handover = stage->handover,
+                                       .gap_from_ns = &stage->gap_from_ns,
+                                       .totals = totals,
+                                       .owner = stage};
+    stage->source = recorder_add(recorder, &feed);
+    cr_assert_not_null(stage->source);
+}
+
+static struct recorder *start_for(struct stage *stage, const char *path, bool several) {
     struct recorder *recorder = NULL;
     struct error error = {.text = ""};
     stage->options.interval_ns = 1000000;
     stage->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    cr_assert_eq(handover_create(true, &stage->handover), STATUS_OK);
     cr_assert_eq(output_file_open(path, NULL, 1, &stage->output, &error), STATUS_OK, "%s",
                  error.text);
     const struct recorder_plan plan = {.options = &stage->options,
-                                       .handover = stage->handover,
                                        .output = &stage->output,
                                        .settled = &stage->settled,
-                                       .gap_from_ns = &stage->gap_from_ns,
-                                       .bell = stage->bell,
-                                       .totals = totals,
-                                       .owner = stage};
+                                       .several = several,
+                                       .bell = stage->bell};
     cr_assert_eq(recorder_start(&plan, &recorder, &error), STATUS_OK, "%s", error.text);
+    add(stage, recorder);
     return recorder;
+}
+
+static struct recorder *start(struct stage *stage, const char *path) {
+    return start_for(stage, path, false);
 }
 
 static enum status finish(struct stage *stage, struct recorder *recorder, struct error *error) {
     handover_close(stage->handover);
+    recorder_seal(recorder);
     enum status status = recorder_join(recorder, error);
     cr_assert(recorder_is_done(recorder));
+    cr_assert(recorder_has_written(stage->source));
     uint64_t rings = 0;
     cr_assert_eq(read(stage->bell, &rings, sizeof rings), (ssize_t)sizeof rings);
     recorder_destroy(recorder);
@@ -121,6 +135,70 @@ Test(recorder, header_samples_and_footer) {
                                      "# late: 4\n"
                                      "# torn: 2\n"
                                      "# errors: 6\n");
+    cr_assert_eq(unlink(path), 0);
+}
+
+Test(recorder, several_share_a_file) {
+    struct stage first = {.counts = {.start_ns = 5000000, .end_ns = 9000000, .kept = 3, .late = 1},
+                          .gap_from_ns = 2000000};
+    struct stage second = {.counts = {.start_ns = 7000000, .end_ns = 12000000, .kept = 2}};
+    struct error error;
+    char path[64];
+    temporary(path);
+    struct recorder *recorder = start_for(&first, path, true);
+    add(&second, recorder);
+    give_sample(&first);
+    while (handover_written(first.handover) == 0) {
+        (void)usleep(100);
+    }
+    recorder_note(recorder, "python", "3.12.1");
+    give_sample(&second);
+    handover_close(second.handover);
+    while (!recorder_has_written(second.source)) {
+        (void)usleep(100);
+    }
+    cr_expect_not(recorder_has_written(first.source) || recorder_is_done(recorder));
+    handover_destroy(second.handover); /* its session may go; the file goes on */
+    recorder_note(recorder, "python", "3.12.1");
+    give_sample(&first);
+    cr_expect_eq(finish(&first, recorder, &error), STATUS_OK);
+    cr_expect_str_eq(contents(path), "# austin: 3.7.0\n"
+                                     "# echion: " ECHION_VERSION "\n"
+                                     "# interval: 1000\n"
+                                     "# mode: wall\n"
+                                     "# multiprocess: on\n"
+                                     "# gap: 3000\n"
+                                     "P4711;T0:MainThread;:INVALID: 1000\n"
+                                     "# python: 3.12.1\n"
+                                     "P4711;T0:MainThread;:INVALID: 1000\n"
+                                     "P4711;T0:MainThread;:INVALID: 1000\n"
+                                     "# duration: 7000\n"
+                                     "# samples: 5\n"
+                                     "# kept: 5\n"
+                                     "# missed: 0\n"
+                                     "# late: 1\n"
+                                     "# torn: 0\n"
+                                     "# errors: 0\n");
+    cr_assert_eq(unlink(path), 0);
+}
+
+Test(recorder, without_a_source_it_ends_at_once) {
+    struct options options = {.interval_ns = 1000000};
+    struct output_file *output = NULL;
+    struct error error;
+    char path[64];
+    temporary(path);
+    cr_assert_eq(output_file_open(path, NULL, 1, &output, &error), STATUS_OK);
+    const atomic_bool settled = false;
+    const struct recorder_plan plan = {
+        .options = &options, .output = &output, .settled = &settled, .bell = -1};
+    struct recorder *recorder = NULL;
+    cr_assert_eq(recorder_start(&plan, &recorder, &error), STATUS_OK);
+    recorder_seal(recorder);
+    cr_expect_eq(recorder_join(recorder, &error), STATUS_ABSENT);
+    recorder_destroy(recorder);
+    output_file_destroy(output);
+    cr_assert_str_eq(contents(path), "before");
     cr_assert_eq(unlink(path), 0);
 }
 

@@ -46,7 +46,7 @@ static struct sampler_counts counts_of(const struct scene *scene) {
 static void begin(struct scene *scene, const struct sampler_options *options) {
     struct error error;
     python_child_start(program, &scene->child);
-    cr_assert_eq(handover_create(true, &scene->handover), STATUS_OK);
+    cr_assert_eq(handover_create(true, NULL, &scene->handover), STATUS_OK);
     cr_assert_eq(sampler_create(&scene->child.process, &scene->child.runtime, options,
                                 scene->handover, &scene->sampler, &error),
                  STATUS_OK, "%s", error.text);

@@ -29,7 +29,7 @@ struct scene {
 
 static void begin(struct scene *scene, const struct python_child *child) {
     memset(scene, 0, sizeof *scene);
-    cr_assert_eq(handover_create(true, &scene->handover), STATUS_OK);
+    cr_assert_eq(handover_create(true, NULL, &scene->handover), STATUS_OK);
     cr_assert_eq(code_cache_create(&scene->codes), STATUS_OK);
     emitter_init(&scene->emitter, scene->handover, scene->codes, &scene->threads, child->pid);
     cr_assert(emitter_ready(&scene->emitter, 1));
@@ -181,7 +181,7 @@ static void made_clock_begin(struct made_clock *made, struct scene *scene) {
     cr_assert_geq(made->fd, 0);
     made_clock_set(made, 5000);
     memset(scene, 0, sizeof *scene);
-    cr_assert_eq(handover_create(true, &scene->handover), STATUS_OK);
+    cr_assert_eq(handover_create(true, NULL, &scene->handover), STATUS_OK);
     cr_assert_eq(code_cache_create(&scene->codes), STATUS_OK);
     emitter_init(&scene->emitter, scene->handover, scene->codes, &scene->threads, 1);
     cr_assert(emitter_ready(&scene->emitter, 1));

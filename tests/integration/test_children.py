@@ -1,0 +1,373 @@
+"""-C: every Python that a process starts or forks is profiled, and without it none of them."""
+
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+import urllib.request
+
+import interpreters
+import profiler
+from profiler import ECHION, ECHIOND, PYTHON, Profile, wait_for
+
+sys.path.insert(0, str(profiler.ROOT / "tests/readers"))
+
+import install  # noqa: E402
+
+GUNICORN = "gunicorn==23.0.0"
+# Answers with the pid of the worker.
+APP = """
+import os
+def serve():
+    return sum(range(100000))
+def app(environ, start_response):
+    serve()
+    body = str(os.getpid()).encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+FAMILY = interpreters.TARGETS / "family.py"
+CHILDREN = 2  # as in family.py
+
+WAYS = ("os.fork", "fork", "spawn", "forkserver", "pool", "subprocess", "environment", "shell")
+
+
+class Children(profiler.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.kin = self.folder / "kin"
+        self.kin.mkdir()
+        self.out = self.folder / "out.austin"
+
+    def children(self):
+        """The pids of the children, once all are there."""
+        return wait_for(
+            lambda: len(found := {int(p.name) for p in self.kin.iterdir() if p.name.isdigit()})
+            == CHILDREN
+            and found,
+            "children",
+        )
+
+    def stop(self):
+        (self.kin / "stop").touch()
+
+    def seen(self, path, pid, function):
+        """Whether the profile at `path` shows that process in that function."""
+        if not path.exists():
+            return False
+        whole = path.read_text().rpartition("\n")[0]
+        return any(
+            s.pid == pid and any(f.split(":")[-2] == function for f in s.frames if f != ":INVALID:")
+            for s in Profile(whole).samples
+        )
+
+    def wait_until_seen(self, path, pid, function):
+        wait_for(lambda: self.seen(path, pid, function), f"{function} of process {pid}")
+
+    def expect_counts(self, profile):
+        self.assertEqual(
+            profile.number("samples"), profile.number("kept") + profile.number("torn")
+        )
+
+    def expect_children(self, running, pid):
+        """All of the family are in the one file, and it ends well."""
+        kin = self.children()
+        for child in kin:
+            self.wait_until_seen(self.out, child, "child")
+        self.wait_until_seen(self.out, pid, "parent")
+        self.stop()
+        _, said = running.communicate(timeout=profiler.PATIENCE)
+        self.assertEqual(running.returncode, 0, said)
+        profile = Profile.read(self.out)
+        self.assertEqual(profile.metadata["multiprocess"], "on")
+        self.expect_counts(profile)
+        self.assertIn("in %d processes" % len({s.pid for s in profile.samples}), said)
+        found_late = said.partition("had begun: ")[2]
+        for child in kin:
+            self.assertIn(str(child), found_late)
+        return profile
+
+
+class Launched(Children):
+    def launch(self, way, *options):
+        return self.start(
+            ECHION, *options, PYTHON, FAMILY, way, self.kin, stderr=subprocess.PIPE
+        )
+
+    def expect_way(self, way):
+        running = self.launch(way, "-C", "-o", self.out)
+        pid = wait_for(
+            lambda: self.out.exists()
+            and {s.pid for s in Profile(self.out.read_text().rpartition("\n")[0]).samples},
+            "samples",
+            running,
+        )
+        self.expect_children(running, min(pid))
+
+    def test_one_file_for_each(self):
+        running = self.launch("fork", "-C", "-o", self.folder / "%(pid).austin")
+        kin = self.children()
+        for child in kin:
+            self.wait_until_seen(self.folder / f"{child}.austin", child, "child")
+        self.stop()
+        _, said = running.communicate(timeout=profiler.PATIENCE)
+        self.assertEqual(running.returncode, 0, said)
+        files = {int(path.stem): Profile.read(path) for path in self.folder.glob("*.austin")}
+        self.assertEqual(len(files), CHILDREN + 1)
+        for pid, profile in files.items():
+            self.assertEqual({s.pid for s in profile.samples}, {pid})
+            self.assertNotIn("multiprocess", profile.metadata)
+            self.expect_counts(profile)
+        self.assertIn("%(pid).austin", said)
+        self.assertIn(f"in {CHILDREN + 1} processes", said)
+
+    def test_without_it_children_are_left_alone(self):
+        running = self.launch("fork", "-o", self.out)
+        kin = self.children()
+        parent = wait_for(
+            lambda: self.out.exists() and {s.pid for s in Profile.read(self.out).samples}, "samples"
+        )
+        self.stop()
+        _, said = running.communicate(timeout=profiler.PATIENCE)
+        self.assertEqual(running.returncode, 0, said)
+        profile = Profile.read(self.out)
+        self.assertEqual({s.pid for s in profile.samples}, parent)
+        self.assertFalse(parent & kin)
+        self.assertNotIn("multiprocess", profile.metadata)
+
+    def test_pythons_one_after_the_other(self):
+        script = "import os; end = lambda: sum(range(3000000)); end(); print(os.getpid())"
+        done = self.run_to_end(
+            ECHION, "-C", "-o", self.out, "sh", "-c",
+            'for i in 1 2 3; do "$0" -c "$1"; done', PYTHON, script,
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        profile = Profile.read(self.out)
+        self.assertEqual({s.pid for s in profile.samples}, set(map(int, done.stdout.split())))
+
+    def test_a_child_that_is_no_python_is_nothing_to_speak_of(self):
+        script = "import subprocess; [subprocess.run(['true']) for _ in range(50)]"
+        done = self.run_to_end(ECHION, "-C", "-o", self.out, PYTHON, "-c", script)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        self.assertEqual(len({s.pid for s in Profile.read(self.out).samples}), 1)
+
+    def test_the_exposure_ends_all(self):
+        running = self.launch("fork", "-C", "-x", "1", "-o", self.out)
+        kin = self.children()
+        wait_for(
+            lambda: self.out.exists() and "# errors: " in self.out.read_text(), "footer", running
+        )
+        self.stop()
+        _, said = running.communicate(timeout=profiler.PATIENCE)
+        self.assertEqual(running.returncode, 0, said)
+        self.assertTrue(kin <= {s.pid for s in Profile.read(self.out).samples})
+
+    def test_an_output_that_fails_ends_all(self):
+        running = self.launch("fork", "-C", "-o", "/dev/full")
+        self.children()
+        self.stop()
+        _, said = running.communicate(timeout=profiler.PATIENCE)
+        self.assertEqual(running.returncode, 0)
+        self.assertIn("/dev/full", said)
+
+    def test_binary(self):
+        path = self.folder / "out.mojo"
+        running = self.launch("fork", "-C", "-o", path)
+        kin = self.children()
+        wait_for(lambda: path.exists() and path.stat().st_size > 20000, "samples", running)
+        self.stop()
+        _, said = running.communicate(timeout=profiler.PATIENCE)
+        self.assertEqual(running.returncode, 0, said)
+        report = self.run_to_end(ECHION, "report", path)
+        self.assertEqual(report.returncode, 0, report.stderr)
+        self.assertIn("child", report.stdout)
+        self.assertIn("parent", report.stdout)
+        self.assertEqual(len(kin), CHILDREN)
+
+
+def way_test(way):
+    return lambda self: self.expect_way(way)
+
+
+for _way in WAYS:
+    setattr(Launched, "test_by_" + _way.replace(".", "_"), way_test(_way))
+
+
+class EveryPython(Children):
+    def test_each(self):
+        for interpreter in interpreters.find():
+            if interpreter.root is not None:
+                continue  # a process in a root is like another one: test_every_python
+            with self.subTest(interpreter.name):
+                if interpreter.missing:
+                    self.skipTest(interpreter.missing)
+                self.expect_fork(interpreter.executable)
+
+    def expect_fork(self, python):
+        with tempfile.TemporaryDirectory(dir=self.folder) as kin:
+            self.kin = pathlib.Path(kin)
+            self.out = self.kin / "out.austin"
+            target = self.start(python, FAMILY, "os.fork", self.kin)
+            self.children()
+            running = self.start(
+                ECHIOND, "-C", "-p", target.pid, "-o", self.out, stderr=subprocess.PIPE
+            )
+            self.expect_children(running, target.pid)
+            target.wait()
+
+
+class RealPrograms(Children):
+    def test_gunicorn(self):
+        try:
+            packages = install.package(GUNICORN)
+        except install.NotInstallable as reason:
+            self.skipTest(str(reason))
+        (self.folder / "busy_app.py").write_text(APP)
+        self.environment["PYTHONPATH"] = packages
+        running = self.start(
+            ECHION, "-C", "-o", self.out,
+            PYTHON, "-m", "gunicorn", "-w", "2", "-b", "127.0.0.1:0", "busy_app:app",
+            stderr=subprocess.PIPE,
+        )
+        said = ""
+        while not (at := re.search(r"Listening at: (http://\S+)", said)):
+            line = running.stderr.readline()
+            self.assertTrue(line, said)
+            said += line
+
+        def seen_serving():
+            with urllib.request.urlopen(at[1], timeout=profiler.PATIENCE) as answer:
+                workers.add(int(answer.read()))
+            return len(workers) == 2 and all(self.seen(self.out, w, "serve") for w in workers)
+
+        workers = set()
+        wait_for(seen_serving, "serving workers", running)
+        running.send_signal(signal.SIGTERM)
+        _, said = running.communicate(timeout=profiler.PATIENCE)
+        self.assertEqual(running.returncode, 0, said)
+        profile = Profile.read(self.out)
+        self.expect_counts(profile)
+        self.assertEqual(len({s.pid for s in profile.samples}), 3)
+
+
+class Attached(Children):
+    def threads(self, pid):
+        """The names of a process's threads, sorted."""
+        found = []
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                found.append((task / "comm").read_text().strip())
+        return sorted(found)
+
+    def holds(self, pid, other):
+        """Whether a process has something open of another one, or of what is gone."""
+        for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if os.readlink(link).startswith(f"/proc/{other}"):
+                    return True
+        return False
+
+    def shows(self, pid):
+        return any(s.pid == pid for s in Profile(self.out.read_text().rpartition("\n")[0]).samples)
+
+    def family(self, way):
+        return self.start(PYTHON, FAMILY, way, self.kin)
+
+    def test_children_that_are_there(self):
+        target = self.family("fork")
+        self.children()
+        running = self.start(
+            ECHIOND, "-C", "-p", target.pid, "-o", self.out, stderr=subprocess.PIPE
+        )
+        self.expect_children(running, target.pid)
+
+    def test_a_signal_ends_all(self):
+        target = self.family("shell")
+        kin = self.children()
+        running = self.start(
+            ECHIOND, "-C", "-p", target.pid, "-o", self.out, stderr=subprocess.PIPE
+        )
+        for child in kin:
+            self.wait_until_seen(self.out, child, "child")
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=profiler.PATIENCE)
+        self.assertEqual(running.returncode, 0, said)
+        self.assertIn("errors", Profile.read(self.out).metadata)
+        self.assertIsNone(target.poll())
+        self.stop()
+
+    def test_a_child_that_comes_and_goes(self):
+        target = self.python(
+            "import os, sys, time\n"
+            "print('ready', flush=True)\n"
+            "for line in sys.stdin:\n"
+            "    pid = os.fork()\n"
+            "    if pid == 0:\n"
+            "        end = time.monotonic() + 0.3\n"
+            "        while time.monotonic() < end: sum(range(100))\n"
+            "        os._exit(0)\n"
+            "    os.waitpid(pid, 0)\n"
+            "    print(pid, flush=True)\n"
+        )
+        running = self.start(
+            ECHIOND, "-C", "-p", target.pid, "-o", self.out, stderr=subprocess.PIPE
+        )
+        wait_for(self.out.exists, "samples", running)
+        pids = set()
+        for _ in range(5):
+            target.stdin.write("\n")
+            target.stdin.flush()
+            pids.add(int(target.stdout.readline()))
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=profiler.PATIENCE)
+        self.assertEqual(running.returncode, 0, said)
+        profile = Profile.read(self.out)
+        self.assertEqual({s.pid for s in profile.samples}, pids | {target.pid})
+        self.expect_counts(profile)
+
+    def test_descriptors_of_children_that_are_gone_are_closed(self):
+        target = self.python(
+            "import os, sys\n"
+            "print('ready', flush=True)\n"
+            "for line in sys.stdin:\n"
+            "    pid = os.fork()\n"
+            "    if pid == 0:\n"
+            "        while True: sum(range(100))\n"
+            "    print(pid, flush=True)\n"
+            "    sys.stdin.readline()\n"
+            "    os.kill(pid, 9)\n"
+            "    os.waitpid(pid, 0)\n"
+            "    print('gone', flush=True)\n"
+        )
+        running = self.start(
+            ECHIOND, "-C", "-p", target.pid, "-o", self.out, stderr=subprocess.DEVNULL
+        )
+        wait_for(lambda: "echion-scout" in self.threads(running.pid), "scout", running)
+        wait_for(self.out.exists, "samples", running)
+        alone = self.threads(running.pid)
+        descriptors = set()
+        for _ in range(6):
+            target.stdin.write("\n")
+            target.stdin.flush()
+            pid = int(target.stdout.readline())
+            wait_for(lambda: len(self.threads(running.pid)) > len(alone), "its session", running)
+            wait_for(lambda pid=pid: self.shows(pid), "samples of the child", running)
+            target.stdin.write("\n")
+            target.stdin.flush()
+            self.assertEqual(target.stdout.readline(), "gone\n")
+            wait_for(lambda: self.threads(running.pid) == alone, "the session's end", running)
+            # The scout has it open until its next round.
+            wait_for(lambda pid=pid: not self.holds(running.pid, pid), "closing", running)
+            descriptors.add(len(os.listdir(f"/proc/{running.pid}/fd")))
+        self.assertEqual(len(descriptors), 1, descriptors)
+
+
+if __name__ == "__main__":
+    unittest.main()
