@@ -14,6 +14,7 @@ struct chain {
     struct chain_memory *memory;
     const struct frame_index *index;
     bool steady; /* the leaf was the same when all frames had been copied: so were its callers */
+    bool moved;  /* it was another one */
 };
 
 /* What the picture says of the frame at `address`, likely to be in that slot. NULL if it does not

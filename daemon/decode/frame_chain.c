@@ -35,13 +35,17 @@ static bool is_same_call(const struct chain_slot *callee, const struct chain_slo
 }
 
 /* Notes a call that was seen whole: both frames running, the caller at an instruction that can
- * call. */
+ * call. Where the thread has moved on meanwhile it proves nothing: of two recursive functions that
+ * run one after the other, and share the interpreter's free frames, each seemed to call the other.
+ */
 static void call_note(struct chain *chain, struct chain_slot *callee,
                       const struct chain_slot *caller) {
     const struct code *calling = caller->frame.code;
     const struct code *called = callee->frame.code;
-    call_pairs_note(chain->walk.pairs, calling, CALL_ANYWHERE, called, callee->unnoted + 1);
-    call_pairs_note(chain->walk.pairs, called, CALLED_FROM, calling, callee->unnoted + 1);
+    if (!chain->moved) {
+        call_pairs_note(chain->walk.pairs, calling, CALL_ANYWHERE, called, callee->unnoted + 1);
+        call_pairs_note(chain->walk.pairs, called, CALLED_FROM, calling, callee->unnoted + 1);
+    }
     callee->unnoted = 0;
     if (!is_same_call(callee, caller)) {
         callee->code = called->serial;
@@ -384,8 +388,9 @@ struct walk_result frame_chain_walk(const struct py_layout *layout, struct code_
     stack->cut = false;
     stack->by_mismatch = false;
     uint64_t leaf = image_word(image->state + layout->thread.frame, layout->word_size);
-    chain.steady =
-        image->leaf_again != NULL && image_word(image->leaf_again, layout->word_size) == leaf;
+    const bool observed = image->leaf_again != NULL;
+    chain.steady = observed && image_word(image->leaf_again, layout->word_size) == leaf;
+    chain.moved = observed && !chain.steady;
     uint32_t length = leaf == 0 ? 0 : chain_follow(&chain, leaf);
     if (chain.walk.result.outcome != WALK_DONE) {
         stack->last_depth = 0;
