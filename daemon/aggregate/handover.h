@@ -1,9 +1,9 @@
 /* handover: passes batches between a session's sampling thread and its writing thread.
  *
  * Owns two batches. At any time each belongs to one side: the sampler fills one while the other is
- * being written. No lock: each side advances one counter. The session creates and destroys it while
- * neither thread runs. The sampler's calls never block and never allocate; they come once a batch,
- * not once a sample.
+ * being written. No lock: each side advances one counter. The session creates
+ * it before either thread knows it, and destroys it when both are done with it. The sampler's calls
+ * never block and never allocate; they come once a batch, not once a sample.
  *
  * Batches are numbered from 0 in the order in which they are filled, and are written in that order.
  * The number of the one being filled is the epoch that the code cache works with (code_cache.h). */

@@ -27,7 +27,7 @@ struct code_identity {
 };
 
 struct code {
-    uint64_t serial; /* unique in its cache, never used again */
+    uint64_t serial; /* unique among all caches, never used again */
     uint64_t bytes;  /* that it takes, all it points to included */
     struct raddr address;
     struct code_identity identity;

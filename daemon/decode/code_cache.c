@@ -1,5 +1,6 @@
 #include "daemon/decode/code_cache.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum {
@@ -27,9 +28,11 @@ struct code_cache {
     uint32_t used;
     uint64_t epoch;
     uint64_t bytes;
-    uint64_t next_serial;
     struct retired *retired;
 };
+
+/* Of all caches: what was written of one process's code must not stand for another's. */
+static _Atomic uint64_t next_serial = 1;
 
 static uint32_t address_hash(uint64_t address) {
     return (uint32_t)((address * UINT64_C(0x9E3779B97F4A7C15)) >> 32);
@@ -46,7 +49,6 @@ enum status code_cache_create(struct code_cache **out) {
         return STATUS_NOMEM;
     }
     cache->mask = SLOTS_FIRST - 1;
-    cache->next_serial = 1;
     *out = cache;
     return STATUS_OK;
 }
@@ -165,7 +167,7 @@ enum status code_cache_put(struct code_cache *cache, uint64_t address, struct co
         return STATUS_NOMEM;
     }
     if (code != NULL) {
-        code->serial = cache->next_serial++;
+        code->serial = atomic_fetch_add_explicit(&next_serial, 1, memory_order_relaxed);
         cache->bytes += code_bytes(code);
     }
     *entry = (struct code_entry){

@@ -2,16 +2,17 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/guard.h"
 #include "daemon/service/clock.h"
 #include "daemon/service/notice.h"
+#include "daemon/service/read_watch.h"
 #include "daemon/service/recorder.h"
 #include "daemon/service/scout.h"
 
@@ -32,14 +33,16 @@ struct family {
     bool scouting; /* the scout looks for others */
     bool stopping;
     bool crowded; /* somebody was told that there are too many */
-    bool stuck;   /* a thread of an ended session hangs for good */
+    bool found;   /* the first process has been */
+    bool blind;   /* the scout hangs */
+    uint64_t scout_due_ns;
+    bool stuck; /* a thread of an ended session hangs for good */
     uint64_t exposed_until_ns;
     struct member members[MEMBERS_MAX];
     bool first_over; /* members[0].session has been the first process's until then */
     struct family_result result;
-    unsigned late_count;
-    struct sampler_counts counts; /* of the sessions that have ended */
-    char output_name[256];
+    pid_t *named; /* pids that a file of their own is named after */
+    size_t named_count;
 
     /* With -C, if the output's name is one for all. */
     struct output_file *output;
@@ -50,6 +53,15 @@ struct family {
 
 static bool names_each(const struct options *options) {
     return strstr(options->output, "%(pid)") != NULL;
+}
+
+/* Each process takes some descriptors. What a command that was started may open stays as it was. */
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 static enum status make_bells(struct family *family, struct error *error) {
@@ -99,8 +111,11 @@ enum status family_start(const struct options *options, pid_t pid, bool launched
     family->bell = -1;
     family->wakes = -1;
     enum status status = make_bells(family, error);
-    if (status == STATUS_OK && (launched || options->children)) {
+    if (status == STATUS_OK && launched) {
         status = scout_create(pid, options->children, family->bell, &family->scout, error);
+    }
+    if (options->children) {
+        raise_descriptor_limit();
     }
     if (status == STATUS_OK && options->children && !names_each(options)) {
         status = start_recorder(family, output, error);
@@ -120,9 +135,6 @@ enum status family_start(const struct options *options, pid_t pid, bool launched
         (void)family_destroy(family);
         return status;
     }
-    if (options->children && !launched) {
-        scout_skip_root(family->scout);
-    }
     *out = family;
     return STATUS_OK;
 }
@@ -133,7 +145,14 @@ int family_bell(const struct family *family) {
 
 uint64_t family_due_ns(const struct family *family) {
     bool exposed = family->exposed_until_ns != 0 && !family->stopping;
-    uint64_t due_ns = exposed ? family->exposed_until_ns : UINT64_MAX;
+    uint64_t due_ns = clock_now_ns() + CLOCK_NS_PER_S;
+    if (exposed && family->exposed_until_ns < due_ns) {
+        due_ns = family->exposed_until_ns;
+    }
+    if (family->options->children && family->scouting && !family->blind &&
+        family->scout_due_ns < due_ns) {
+        due_ns = family->scout_due_ns;
+    }
     for (unsigned i = 0; i < MEMBERS_MAX; i++) {
         if (family->members[i].session != NULL) {
             uint64_t session_ns = session_due_ns(family->members[i].session);
@@ -145,6 +164,9 @@ uint64_t family_due_ns(const struct family *family) {
 
 void family_stop(struct family *family) {
     family->stopping = true;
+    if (family->options->children && family->scouting) {
+        scout_stop(family->scout);
+    }
     for (unsigned i = 0; i < MEMBERS_MAX; i++) {
         if (family->members[i].session != NULL) {
             session_stop(family->members[i].session);
@@ -162,7 +184,7 @@ void family_give_up(struct family *family) {
 }
 
 void family_counts(struct family *family, struct sampler_counts *out) {
-    *out = family->counts;
+    *out = family->result.first.counts;
     for (unsigned i = 0; i < MEMBERS_MAX; i++) {
         if (family->members[i].session != NULL) {
             struct sampler_counts counts;
@@ -181,16 +203,35 @@ static struct member *free_place(struct family *family) {
     return NULL;
 }
 
-static void note_late(struct family *family, pid_t pid) {
-    char *list = family->result.found_late;
-    size_t used = strlen(list);
-    size_t room = sizeof family->result.found_late - used;
-    if (room > sizeof ", 4194304 and 4294967295 more") {
-        (void)snprintf(list + used, room, "%s%d", used == 0 ? "" : ", ", (int)pid);
-        family->late_count = 0;
-    } else {
-        family->late_count++;
+/* Whether there is a session for that process: a number that comes again may be found before the
+ * session of its last bearer has ended, and again when that is over. */
+static bool is_member(const struct family *family, pid_t pid) {
+    for (unsigned i = 0; i < MEMBERS_MAX; i++) {
+        const struct session *session = family->members[i].session;
+        if (session != NULL && session_pid(session) == pid) {
+            return true;
+        }
     }
+    return false;
+}
+
+/* With a file for each: whether there is none yet of that name. */
+static bool name_is_new(struct family *family, pid_t pid) {
+    for (size_t i = 0; i < family->named_count; i++) {
+        if (family->named[i] == pid) {
+            notice_say("process %d is a Python once more, and left out: its file has what was seen "
+                       "of that number before",
+                       (int)pid);
+            return false;
+        }
+    }
+    pid_t *named = realloc(family->named, (family->named_count + 1) * sizeof *named);
+    if (named == NULL) {
+        return false;
+    }
+    family->named = named;
+    named[family->named_count++] = pid;
+    return true;
 }
 
 /* Starts the session of a process that was found. */
@@ -198,6 +239,9 @@ static void join(struct family *family, struct member *member, struct python_fin
     pid_t pid = find->process.pid;
     struct error error = {.text = ""};
     struct output_file *output = NULL;
+    if (!family->launched) {
+        find->unseen_ns = 0; /* it may have run long before we came */
+    }
     enum status status = STATUS_OK;
     if (family->recorder == NULL) {
         const enum output_format *format =
@@ -219,7 +263,7 @@ static void join(struct family *family, struct member *member, struct python_fin
         return;
     }
     member->watched = false;
-    note_late(family, pid);
+    family_result_note_late(&family->result, pid);
 }
 
 static void take_found(struct family *family) {
@@ -234,34 +278,13 @@ static void take_found(struct family *family) {
         if (place == NULL || !scout_take(family->scout, &find)) {
             return;
         }
-        join(family, place, &find);
-    }
-}
-
-/* What came of one process, added to what came of all. */
-static void result_add(struct family *family, const struct session_result *result, bool first) {
-    struct family_result *all = &family->result;
-    if (first) {
-        all->first = *result;
-        (void)snprintf(family->output_name, sizeof family->output_name, "%s", result->output);
-        all->first.output = family->output_name;
-    } else {
-        all->first.started |= result->started;
-        bool failed = result->writing != STATUS_OK && result->writing != STATUS_GONE &&
-                      result->writing != STATUS_ABSENT;
-        if (failed) {
-            all->first.writing = result->writing;
-            all->first.writing_error = result->writing_error;
-        } else if (all->first.writing == STATUS_ABSENT) {
-            all->first.writing = result->writing;
-        }
-        if (result->status != STATUS_OK) {
-            (result->stuck ? notice_say : notice_explain)("%s", result->error.text);
+        const pid_t pid = find.process.pid;
+        if (is_member(family, pid) || (family->recorder == NULL && !name_is_new(family, pid))) {
+            process_close(&find.process);
+        } else {
+            join(family, place, &find);
         }
     }
-    all->first.stuck |= result->stuck;
-    all->processes += result->started ? 1 : 0;
-    sampler_counts_add(&family->counts, &result->counts);
 }
 
 static void part(struct family *family, struct member *member) {
@@ -269,15 +292,14 @@ static void part(struct family *family, struct member *member) {
     const pid_t pid = session_pid(member->session);
     struct session_result result;
     session_end(member->session, &result);
-    result_add(family, &result, first);
+    family_result_add(&family->result, &result, first);
     session_destroy(member->session);
     member->session = NULL;
     family->stuck |= result.stuck;
     if (first) {
         family->first_over = true;
     }
-    /* It has ended, or has become another program. */
-    if (family->options->children && (result.status == STATUS_OK || result.status == STATUS_GONE)) {
+    if (result.left && family->scout != NULL && family->options->children) {
         scout_release(family->scout, pid);
     }
 }
@@ -290,19 +312,12 @@ static void watch_end(struct family *family, struct member *member) {
     }
 }
 
-/* Whether the first process was found, but nothing of it could be profiled. */
-static bool is_pointless(const struct family *family) {
-    return family->first_over && family->result.first.status != STATUS_OK &&
-           !family->result.first.started;
-}
-
 /* Whether all there is to profile has come to its end. */
 static bool is_over(const struct family *family) {
     if (family->first_over && (!family->options->children || !family->launched)) {
         return true;
     }
-    return is_pointless(family) ||
-           (family->recorder != NULL && recorder_has_failed(family->recorder));
+    return family->recorder != NULL && recorder_has_failed(family->recorder);
 }
 
 static void see_to_members(struct family *family) {
@@ -319,14 +334,47 @@ static void see_to_members(struct family *family) {
     }
 }
 
-static void see_to_first(struct family *family) {
-    const struct session *first = family->members[0].session;
-    bool found = first == NULL || session_has_found(first);
-    if (family->scout != NULL && found && !family->scouting && !is_pointless(family)) {
-        family->scouting = true;
-        scout_watch(family->scout);
+/* Lets the scout look for others. */
+static void start_scouting(struct family *family) {
+    struct error error = {.text = ""};
+    if (family->scout == NULL) {
+        if (scout_create(family->root, true, family->bell, &family->scout, &error) != STATUS_OK) {
+            notice_explain("%s", error.text);
+            family->blind = true;
+            return;
+        }
+        scout_skip_root(family->scout);
     }
-    bool started = first == NULL ? family->result.first.started : session_has_started(first);
+    family->scouting = true;
+    scout_watch(family->scout);
+}
+
+static void see_to_scout(struct family *family) {
+    const bool wanted = family->launched || family->options->children;
+    if (wanted && family->found && !family->scouting && !family->blind && !family->stopping) {
+        start_scouting(family);
+    }
+    if (!family->options->children || !family->scouting || family->blind ||
+        clock_now_ns() < family->scout_due_ns) {
+        return;
+    }
+    family->scout_due_ns = clock_now_ns() + READ_WATCH_NS;
+    if (scout_hangs(family->scout)) {
+        family->blind = true;
+        notice_say("the memory of one of the processes does not answer; no others are found any "
+                   "more");
+    }
+}
+
+/* Notes what has been found, and what has started. */
+static void look_at_members(struct family *family) {
+    const struct session *first = family->members[0].session;
+    family->found |= first != NULL && session_has_found(first);
+    bool started = family->result.first.started;
+    for (unsigned i = 0; i < MEMBERS_MAX && !started; i++) {
+        const struct session *session = family->members[i].session;
+        started = session != NULL && session_has_started(session);
+    }
     if (started) {
         atomic_store(&family->settled, true);
         if (family->exposed_until_ns == 0 && family->options->exposure_ns != 0) {
@@ -349,7 +397,8 @@ bool family_tick(struct family *family) {
     struct epoll_event ignored[16];
     (void)!read(family->bell, &rings, sizeof rings);
     (void)epoll_wait(family->wakes, ignored, 16, 0); /* edges that have been seen */
-    see_to_first(family);
+    look_at_members(family);
+    see_to_scout(family);
     take_found(family);
     if (family->exposed_until_ns != 0 && !family->stopping &&
         clock_now_ns() >= family->exposed_until_ns) {
@@ -371,38 +420,32 @@ bool family_tick(struct family *family) {
 }
 
 void family_end(struct family *family, struct family_result *out) {
-    struct session_result *first = &family->result.first;
-    if (family->recorder != NULL && !recorder_is_done(family->recorder)) {
+    struct family_result *result = &family->result;
+    struct session_result *first = &result->first;
+    if (family->recorder == NULL) {
+        family_result_join(result, family->options->output);
+    } else if (recorder_is_done(family->recorder)) {
+        first->writing = recorder_join(family->recorder, &first->writing_error);
+        family_result_name(result, output_file_name(family->output));
+    } else {
         first->stuck = true;
         first->writing =
             error_set(&first->writing_error, STATUS_SYS,
                       "%s takes no more data; the profile is cut short", first->output);
-    } else if (family->recorder != NULL) {
-        first->writing = recorder_join(family->recorder, &first->writing_error);
-        (void)snprintf(family->output_name, sizeof family->output_name, "%s",
-                       output_file_name(family->output));
-    } else if (family->result.processes > 1) {
-        first->output = family->options->output;
     }
     family->stuck |= first->stuck;
-    first->counts = family->counts;
-    if (family->late_count > 0) {
-        size_t used = strlen(family->result.found_late);
-        (void)snprintf(family->result.found_late + used, sizeof family->result.found_late - used,
-                       " and %u more", family->late_count);
-    }
-    *out = family->result;
+    *out = *result;
 }
 
 bool family_destroy(struct family *family) {
     if (family == NULL) {
         return true;
     }
-    bool free_of_threads = !family->stuck;
     /* A session that hangs may do so in the scout. */
-    if (!scout_destroy(family->scout) || !free_of_threads) {
+    if (family->stuck || !scout_destroy(family->scout)) {
         return false;
     }
+    free(family->named);
     recorder_destroy(family->recorder);
     output_file_destroy(family->output);
     guard_fd_close(&family->bell);

@@ -1,8 +1,8 @@
 /* family: the profile of a process, and with -C of every Python that it starts or forks: a session
  * for each of them, and one file for all, or, with the pid in the output's name, one for each.
  *
- * Owned by the main thread, which calls everything here; never blocks, but in family_start. Cold.
- */
+ * Owned by the main thread, which calls everything here. Blocks at most where an output is opened:
+ * that of one process is known only when this has been found. Cold. */
 #ifndef ECHION_DAEMON_SERVICE_FAMILY_H
 #define ECHION_DAEMON_SERVICE_FAMILY_H
 
@@ -11,19 +11,12 @@
 #include <sys/types.h>
 
 #include "common/status.h"
+#include "daemon/service/family_result.h"
 #include "daemon/service/options.h"
 #include "daemon/service/output_file.h"
 #include "daemon/service/sampler_counts.h"
-#include "daemon/service/session.h"
 
 struct family;
-
-struct family_result {
-    struct session_result first; /* of the first process: with the counts of all, and what went
-                                    wrong with any output */
-    unsigned processes;          /* that were profiled */
-    char found_late[160];        /* pids of those that ran before they were found, or empty */
-};
 
 /* Starts to profile process `pid`; or, with `launched`, the first Python that it is or starts.
  * `output`, opened for `pid`, is taken over, also on failure. `options` must outlive it. */

@@ -14,6 +14,7 @@
 #include "daemon/service/clock.h"
 #include "daemon/service/notice.h"
 #include "daemon/service/process_tree.h"
+#include "daemon/service/read_watch.h"
 
 #define YOUNG_NS (100 * CLOCK_NS_PER_MS) /* a program's first moments: looked at in every round */
 #define LIVELY_NS CLOCK_NS_PER_S         /* after anything new in the tree */
@@ -47,6 +48,7 @@ struct opinion {
     bool starting; /* a Python whose interpreter is not there yet */
     bool trouble;  /* one that cannot be profiled: so until it execs */
     bool told;     /* the one that was found, or the other one */
+    bool refused;  /* -v has told that it may not be looked at */
     struct process process;
 };
 
@@ -58,6 +60,9 @@ struct scout {
     int wake;      /* rung to end its sleep */
     int ended;     /* rung by it at its end */
     atomic_bool stop;
+    _Atomic pid_t tid; /* of the thread */
+    _Atomic uint64_t looking_since;
+    struct read_watch read_watch; /* the main thread's */
 
     /* Of whoever looks: the sampling thread, then ours. */
     struct process_tree *tree;
@@ -214,6 +219,10 @@ static void examine(struct scout *scout, struct process_tree_node *node) {
     }
     if (status == STATUS_DENIED) {
         scout->denied = error;
+        if (scout->all && !opinion->refused) {
+            opinion->refused = true;
+            notice_explain("%s", error.text);
+        }
     }
     opinion->unseen_ns = now_ns;
     opinion->next_ns =
@@ -296,11 +305,11 @@ enum status scout_find(struct scout *scout, const struct python_search *search,
 
 static void *watch(void *argument) {
     struct scout *scout = argument;
-    _Atomic uint64_t looking_since = 0;
+    atomic_store(&scout->tid, gettid());
     (void)pthread_setname_np(pthread_self(), "echion-scout");
     while (!atomic_load(&scout->stop) && !scout->other) {
         take_released(scout);
-        const struct timespec sleep = clock_timespec(round_make(scout, &looking_since));
+        const struct timespec sleep = clock_timespec(round_make(scout, &scout->looking_since));
         struct pollfd wake = {.fd = scout->wake, .events = POLLIN};
         (void)ppoll(&wake, 1, &sleep, NULL);
     }
@@ -313,6 +322,16 @@ void scout_skip_root(struct scout *scout) {
     if (opinion != NULL) {
         opinion->told = true;
     }
+}
+
+bool scout_hangs(struct scout *scout) {
+    return scout->watching && read_watch_look(&scout->read_watch, atomic_load(&scout->tid),
+                                              atomic_load(&scout->looking_since));
+}
+
+void scout_stop(struct scout *scout) {
+    atomic_store(&scout->stop, true);
+    ring(scout->wake);
 }
 
 bool scout_take(struct scout *scout, struct python_find *out) {
@@ -373,8 +392,7 @@ bool scout_destroy(struct scout *scout) {
     }
     if (scout->watching) {
         struct pollfd ended = {.fd = scout->ended, .events = POLLIN};
-        atomic_store(&scout->stop, true);
-        ring(scout->wake);
+        scout_stop(scout);
         if (poll(&ended, 1, END_PATIENCE_MS) != 1) {
             return false;
         }

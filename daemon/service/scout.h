@@ -37,6 +37,13 @@ STATUS_CHECKED enum status scout_find(struct scout *scout, const struct python_s
  * all. Main thread. */
 void scout_watch(struct scout *scout);
 
+/* Once scout_watch has been called, every READ_WATCH_NS (read_watch.h): whether it hangs in what it
+ * looks at. Main thread. */
+bool scout_hangs(struct scout *scout);
+
+/* Lets it look no more. Main thread. */
+void scout_stop(struct scout *scout);
+
 /* With `all`: the next Python that was found, which is then the caller's. False if there is none.
  * Any thread. */
 bool scout_take(struct scout *scout, struct python_find *out);

@@ -39,6 +39,7 @@ struct session {
     struct python_find target;
     enum status status;
     struct error error;
+    bool left;
 
     /* What it lets the others know. */
     _Atomic pid_t tid;
@@ -81,21 +82,23 @@ static void totals(void *owner, struct sampler_counts *out) {
 
 /* The sampling thread. */
 
-/* The codes that batches name go with the sampler, so what it handed over has to be written first.
- */
+/* The codes that batches name go with the sampler, so what it handed over has to be written first;
+ * unless the main thread gave this one up, and the recorder with it. */
 static void wait_until_written(const struct session *session) {
     const struct timespec pause = clock_timespec(CLOCK_NS_PER_MS);
-    while (handover_written(session->handover) != handover_given(session->handover)) {
+    while (handover_written(session->handover) != handover_given(session->handover) &&
+           !recorder_has_written(session->source)) {
         (void)nanosleep(&pause, NULL);
     }
 }
 
 static enum status sample_program(struct session *session, struct error *error) {
-    const struct sampler_options options = {.interval_ns = session->options->interval_ns,
-                                            .cpu = session->options->cpu,
-                                            /* a program that we launch is seen from its start */
-                                            .warm_up_ns =
-                                                session->options->pid != 0 ? WARM_UP_MAX_NS : 0};
+    const struct sampler_options options = {
+        .interval_ns = session->options->interval_ns,
+        .cpu = session->options->cpu,
+        /* a program that we launch is seen from its start,
+         * and so is what a program starts */
+        .warm_up_ns = session->options->pid != 0 && !session->given ? WARM_UP_MAX_NS : 0};
     struct sampler *sampler = NULL;
     enum status status = sampler_create(&session->target.process, &session->target.runtime,
                                         &options, session->handover, &sampler, error);
@@ -228,6 +231,7 @@ static void *run(void *argument) {
     (void)pthread_setname_np(pthread_self(), "echion-sample");
     atomic_store(&session->tid, gettid());
     enum status status = profile(session, &session->error);
+    session->left = status == STATUS_GONE;
     session->status = conclude(session, status, &session->error);
     atomic_store(&session->looking_since, 0);
     handover_close(session->handover);
@@ -268,13 +272,13 @@ static enum status start_threads(struct session *session, struct error *error) {
     return STATUS_OK;
 }
 
-/* After a start that failed: its part of the recorder comes to an end. */
+/* After a start that failed. */
 static void start_undo(struct session *session) {
-    while (session->source != NULL && !recorder_has_written(session->source)) {
-        const struct timespec pause = clock_timespec(CLOCK_NS_PER_MS);
-        (void)nanosleep(&pause, NULL);
+    if (session->shared && session->source != NULL) {
+        process_close(&session->target.process);
+        return; /* The recorder has yet to see that its hand-over is closed: not worth a wait. */
     }
-    if (!session->shared && session->recorder != NULL) {
+    if (session->recorder != NULL && !session->shared) {
         struct error ignored;
         recorder_seal(session->recorder);
         (void)recorder_join(session->recorder, &ignored);
@@ -442,6 +446,7 @@ void session_end(struct session *session, struct session_result *out) {
     } else if (!session->unread) {
         (void)pthread_join(session->thread, NULL);
         out->status = session->status;
+        out->left = session->left;
         out->error = session->error;
     }
     session_counts(session, &out->counts);

@@ -59,6 +59,10 @@ void summary_show_end(const struct family_result *result, const char *output) {
         notice_say("%s -> %s", body, output);
     }
     if (*result->found_late != '\0') {
-        notice_say("found by looking, a moment after they had begun: %s", result->found_late);
+        char more[NUMBER_MAX] = "";
+        if (result->unlisted > 0) {
+            (void)snprintf(more, sizeof more, " and %u more", result->unlisted);
+        }
+        notice_say("found by looking, while they ran: %s%s", result->found_late, more);
     }
 }

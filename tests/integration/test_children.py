@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -17,7 +18,10 @@ from profiler import ECHION, ECHIOND, PYTHON, Profile, wait_for
 
 sys.path.insert(0, str(profiler.ROOT / "tests/readers"))
 
+sys.path.insert(0, str(profiler.ROOT / "tests/oracle"))
+
 import install  # noqa: E402
+from profile_reader import read_profile  # noqa: E402
 
 GUNICORN = "gunicorn==23.0.0"
 # Answers with the pid of the worker.
@@ -30,6 +34,20 @@ def app(environ, start_response):
     body = str(os.getpid()).encode()
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
+"""
+
+# Starts three scripts, and says their pids.
+THREE = """
+import subprocess, sys
+children = [subprocess.Popen([sys.executable, f"{n}.py"]) for n in range(1, 4)]
+for child in children: print(child.pid, flush=True)
+for child in children: child.wait()
+"""
+WORK_ON = """import os
+def work():
+    while not os.path.exists(%r):
+        sum(range(1000))
+work()
 """
 
 FAMILY = interpreters.TARGETS / "family.py"
@@ -70,6 +88,14 @@ class Children(profiler.TestCase):
     def wait_until_seen(self, path, pid, function):
         wait_for(lambda: self.seen(path, pid, function), f"{function} of process {pid}")
 
+    def holds(self, pid, prefix):
+        """Whether a process has something open whose name begins so."""
+        for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if os.readlink(link).startswith(str(prefix)):
+                    return True
+        return False
+
     def expect_counts(self, profile):
         self.assertEqual(
             profile.number("samples"), profile.number("kept") + profile.number("torn")
@@ -88,7 +114,7 @@ class Children(profiler.TestCase):
         self.assertEqual(profile.metadata["multiprocess"], "on")
         self.expect_counts(profile)
         self.assertIn("in %d processes" % len({s.pid for s in profile.samples}), said)
-        found_late = said.partition("had begun: ")[2]
+        found_late = said.partition("while they ran: ")[2]
         for child in kin:
             self.assertIn(str(child), found_late)
         return profile
@@ -177,6 +203,58 @@ class Launched(Children):
         self.assertEqual(running.returncode, 0)
         self.assertIn("/dev/full", said)
 
+    def test_lines_are_those_of_the_process_that_is_named(self):
+        # The same bytecode in every process, on other lines.
+        for n in range(1, 4):
+            (self.folder / f"{n}.py").write_text("\n" * 100 * n + WORK_ON % str(self.kin / "stop"))
+        for name in ("out.austin", "out.mojo"):
+            with self.subTest(name=name):
+                (self.kin / "stop").unlink(missing_ok=True)
+                self.expect_lines(name)
+
+    def expect_lines(self, name):
+        path = self.folder / name
+        running = self.start(
+            ECHION, "-C", "-o", path, PYTHON, "-c", THREE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        pids = [int(running.stdout.readline()) for _ in range(3)]
+
+        def places():
+            found = {}
+            profile = read_profile(str(path)) if path.exists() else None
+            for stack, _ in profile.stacks() if profile else ():
+                for frame in stack.frames:
+                    if getattr(frame, "function", None) == "work":
+                        found.setdefault(stack.pid, set()).add(frame.line)
+            return found
+
+        wait_for(lambda: set(pids) <= set(places()), "work of all", running)
+        self.stop()
+        _, said = running.communicate(timeout=profiler.PATIENCE)
+        self.assertEqual(running.returncode, 0, said)
+        for n, pid in enumerate(pids, start=1):
+            self.assertLessEqual(places()[pid], {100 * n + 3, 100 * n + 4})
+
+    def test_a_full_disk_ends_it_once(self):
+        # MOJO grows with every sample.
+        running = self.start(
+            ECHION, "-C", "-i", "100us", "-o", self.folder / "%(pid).mojo",
+            PYTHON, FAMILY, "fork", self.kin, stderr=subprocess.PIPE,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)),
+        )
+        kin = self.children()
+        for pid in kin:
+            path = self.folder / f"{pid}.mojo"
+            wait_for(path.exists, "a file", running)
+            wait_for(lambda path=path: not self.holds(running.pid, path), "its end", running)
+        self.stop()
+        _, said = running.communicate(timeout=profiler.PATIENCE)
+        self.assertEqual(running.returncode, 0, said)
+        self.assertIn("File too large", said)
+        self.assertEqual(len(list(self.folder.glob("*.mojo"))), CHILDREN + 1)
+        self.assertIn(f"in {CHILDREN + 1} processes", said)
+
     def test_binary(self):
         path = self.folder / "out.mojo"
         running = self.launch("fork", "-C", "-o", path)
@@ -227,6 +305,23 @@ class EveryPython(Children):
             target.wait()
 
 
+class Refused(Children):
+    def test_what_is_no_python_and_what_is_not_there(self):
+        """As without -C."""
+        ended = self.start("true")
+        wait_for(lambda: profiler.state_of(ended.pid) == "Z", "a zombie")
+        target = self.start("sleep", "1000")
+        for pid, status in ((target.pid, 65), (ended.pid, 66), (2**22 + 1, 66)):
+            with self.subTest(pid=pid):
+                one, all_ = (
+                    self.run_to_end(ECHIOND, *options, "-p", pid, "-o", self.out)
+                    for options in ((), ("-C",))
+                )
+                self.assertEqual((all_.returncode, all_.stderr), (one.returncode, one.stderr))
+                self.assertEqual(all_.returncode, status)
+                self.assertFalse(self.out.exists())
+
+
 class RealPrograms(Children):
     def test_gunicorn(self):
         try:
@@ -269,14 +364,6 @@ class Attached(Children):
             with contextlib.suppress(OSError):
                 found.append((task / "comm").read_text().strip())
         return sorted(found)
-
-    def holds(self, pid, other):
-        """Whether a process has something open of another one, or of what is gone."""
-        for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
-            with contextlib.suppress(OSError):
-                if os.readlink(link).startswith(f"/proc/{other}"):
-                    return True
-        return False
 
     def shows(self, pid):
         return any(s.pid == pid for s in Profile(self.out.read_text().rpartition("\n")[0]).samples)
@@ -368,7 +455,7 @@ class Attached(Children):
             self.assertEqual(target.stdout.readline(), "gone\n")
             wait_for(lambda: self.threads(running.pid) == alone, "the session's end", running)
             # The scout has it open until its next round.
-            wait_for(lambda pid=pid: not self.holds(running.pid, pid), "closing", running)
+            wait_for(lambda pid=pid: not self.holds(running.pid, f"/proc/{pid}"), "closing", running)
             descriptors.add(len(os.listdir(f"/proc/{running.pid}/fd")))
         self.assertEqual(len(descriptors), 1, descriptors)
 

@@ -39,6 +39,20 @@ Test(code_cache, finds_what_was_put) {
     code_cache_destroy(cache);
 }
 
+Test(code_cache, two_never_give_the_same_serial) {
+    struct code_cache *caches[] = {begin(), begin()};
+    uint64_t serials[4];
+    for (unsigned i = 0; i < 4; i++) {
+        put(caches[i % 2], 0x1000 + i, 1000, 1);
+        serials[i] = code_cache_find(caches[i % 2], 0x1000 + i)->code->serial;
+        for (unsigned j = 0; j < i; j++) {
+            cr_expect_neq(serials[i], serials[j]);
+        }
+    }
+    code_cache_destroy(caches[0]);
+    code_cache_destroy(caches[1]);
+}
+
 Test(code_cache, remembers_that_there_is_no_code) {
     struct code_cache *cache = begin();
     cr_assert_eq(code_cache_put(cache, 0x1000, NULL, 5), STATUS_OK);
