@@ -31,6 +31,7 @@ struct tracked {
 struct process_tree {
     struct tracked *tracked[PROCESS_TREE_MAX];
     size_t count;
+    bool is_short;
     char list[LIST_MAX + 1]; /* what is being read of a list of children */
 };
 
@@ -53,11 +54,13 @@ static bool track(struct process_tree *tree, pid_t pid) {
     struct stat exe;
     (void)snprintf(path, sizeof path, "/proc/%d", (int)pid);
     GUARD_FD int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    tree->is_short |= folder < 0 && (errno == EMFILE || errno == ENFILE);
     if (folder < 0 || (fstatat(folder, "exe", &exe, 0) != 0 && !is_hidden(errno))) {
         return false;
     }
     struct tracked *tracked = tree->count == PROCESS_TREE_MAX ? NULL : calloc(1, sizeof *tracked);
     if (tracked == NULL) {
+        tree->is_short = true;
         errno = ENOMEM;
         return false;
     }
@@ -235,6 +238,10 @@ size_t process_tree_count(const struct process_tree *tree) {
 
 struct process_tree_node *process_tree_node(struct process_tree *tree, size_t index) {
     return &tree->tracked[index]->node;
+}
+
+bool process_tree_is_short(const struct process_tree *tree) {
+    return tree->is_short;
 }
 
 bool process_tree_sees_children(void) {

@@ -41,6 +41,9 @@ bool process_tree_round(struct process_tree *tree, void (*forget)(struct process
 size_t process_tree_count(const struct process_tree *tree);
 struct process_tree_node *process_tree_node(struct process_tree *tree, size_t index);
 
+/* Whether there were processes that could not be taken in: too many, or no descriptors left. */
+bool process_tree_is_short(const struct process_tree *tree);
+
 /* False where the kernel does not list a process's children (CONFIG_PROC_CHILDREN). */
 bool process_tree_sees_children(void);
 

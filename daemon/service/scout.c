@@ -68,6 +68,7 @@ struct scout {
     struct process_tree *tree;
     struct python_find *found; /* where to put the first one; NULL once it is found */
     bool other;                /* another one was named */
+    bool crowded;              /* it was told that there are too many */
     bool trouble;              /* one that cannot be profiled was named */
     uint64_t lively_until_ns;
     uint64_t last_round_ns;
@@ -192,6 +193,14 @@ static void settle_trouble(struct scout *scout, struct process_tree_node *node,
     }
 }
 
+/* With `all`, once: that some processes are left out. */
+static void tell_crowded(struct scout *scout, const char *why) {
+    if (scout->all && !scout->crowded) {
+        scout->crowded = true;
+        notice_say("%s; some processes are left out", why);
+    }
+}
+
 /* Looks at one process, if it is time to. */
 static void examine(struct scout *scout, struct process_tree_node *node) {
     uint64_t now_ns = clock_now_ns();
@@ -216,6 +225,9 @@ static void examine(struct scout *scout, struct process_tree_node *node) {
     if (status == STATUS_UNSUPPORTED) {
         settle_trouble(scout, node, opinion, &error);
         return;
+    }
+    if (status == STATUS_SYS || status == STATUS_NOMEM) {
+        tell_crowded(scout, error.text);
     }
     if (status == STATUS_DENIED) {
         scout->denied = error;
@@ -254,6 +266,9 @@ static uint64_t round_make(struct scout *scout, _Atomic uint64_t *looking_since)
     bool young = false;
     if (process_tree_round(scout->tree, opinion_forget)) {
         scout->lively_until_ns = begun_ns + LIVELY_NS;
+    }
+    if (process_tree_is_short(scout->tree)) {
+        tell_crowded(scout, "too many processes, or too few descriptors (ulimit -Hn)");
     }
     atomic_store(looking_since, begun_ns);
     for (size_t i = 0; i < process_tree_count(scout->tree); i++) {

@@ -236,6 +236,33 @@ class Launched(Children):
         for n, pid in enumerate(pids, start=1):
             self.assertLessEqual(places()[pid], {100 * n + 3, 100 * n + 4})
 
+    def test_too_few_descriptors(self):
+        script = (
+            "import os, sys, time\n"
+            "children = []\n"
+            "for _ in range(20):\n"
+            "    children.append(os.fork())\n"
+            "    if children[-1] == 0:\n"
+            "        while not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
+            "        os._exit(0)\n"
+            "for child in children: os.waitpid(child, 0)\n"
+        )
+        running = self.start(
+            ECHION, "-C", "-o", self.out, PYTHON, "-c", script, self.kin / "stop",
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
+        )
+        self.assertIn("some processes are left out", running.stderr.readline())
+        wait_for(
+            lambda: self.out.exists()
+            and len({s.pid for s in Profile(self.out.read_text().rpartition("\n")[0]).samples}) > 3,
+            "samples of some", running,
+        )
+        self.stop()
+        _, said = running.communicate(timeout=profiler.PATIENCE)
+        self.assertEqual(running.returncode, 0, said)
+        self.expect_counts(Profile.read(self.out))
+
     def test_a_full_disk_ends_it_once(self):
         # MOJO grows with every sample.
         running = self.start(
