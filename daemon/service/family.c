@@ -110,12 +110,12 @@ enum status family_start(const struct options *options, pid_t pid, bool launched
     family->launched = launched;
     family->bell = -1;
     family->wakes = -1;
+    if (options->children) {
+        raise_descriptor_limit();
+    }
     enum status status = make_bells(family, error);
     if (status == STATUS_OK && launched) {
         status = scout_create(pid, options->children, family->bell, &family->scout, error);
-    }
-    if (options->children) {
-        raise_descriptor_limit();
     }
     if (status == STATUS_OK && options->children && !names_each(options)) {
         status = start_recorder(family, output, error);

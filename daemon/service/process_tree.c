@@ -30,7 +30,7 @@ struct tracked {
 
 struct process_tree {
     struct tracked *tracked[PROCESS_TREE_MAX];
-    size_t count;
+    size_t count, most;
     bool is_short;
     char list[LIST_MAX + 1]; /* what is being read of a list of children */
 };
@@ -58,7 +58,7 @@ static bool track(struct process_tree *tree, pid_t pid) {
     if (folder < 0 || (fstatat(folder, "exe", &exe, 0) != 0 && !is_hidden(errno))) {
         return false;
     }
-    struct tracked *tracked = tree->count == PROCESS_TREE_MAX ? NULL : calloc(1, sizeof *tracked);
+    struct tracked *tracked = tree->count == tree->most ? NULL : calloc(1, sizeof *tracked);
     if (tracked == NULL) {
         tree->is_short = true;
         errno = ENOMEM;
@@ -184,11 +184,13 @@ static bool refresh(struct tracked *tracked, bool *changed) {
     return true;
 }
 
-enum status process_tree_create(pid_t root, struct process_tree **out, struct error *error) {
+enum status process_tree_create(pid_t root, size_t most, struct process_tree **out,
+                                struct error *error) {
     struct process_tree *tree = calloc(1, sizeof *tree);
     if (tree == NULL) {
         return error_set(error, STATUS_NOMEM, "out of memory");
     }
+    tree->most = most < PROCESS_TREE_MAX ? most : PROCESS_TREE_MAX;
     if (!track(tree, root)) {
         enum status status = status_from_errno(errno);
         free(tree);

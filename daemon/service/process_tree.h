@@ -17,7 +17,7 @@
 
 struct process_tree;
 
-enum { PROCESS_TREE_MAX = 1024 }; /* processes; later ones are not seen */
+enum { PROCESS_TREE_MAX = 1024 }; /* processes at most; later ones are not seen */
 
 struct process_tree_node {
     pid_t pid;
@@ -29,8 +29,8 @@ struct process_tree_node {
     void *notes;
 };
 
-/* A tree with one process. */
-STATUS_CHECKED enum status process_tree_create(pid_t root, struct process_tree **out,
+/* A tree with one process, and room for `most`. Each takes up to three descriptors. */
+STATUS_CHECKED enum status process_tree_create(pid_t root, size_t most, struct process_tree **out,
                                                struct error *error);
 void process_tree_destroy(struct process_tree *tree);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,6 +33,7 @@
 
 enum {
     QUEUE_MAX = 64,
+    DESCRIPTORS_EACH = 8, /* three of the tree's, two of the process, its file, and some to spare */
     RELEASED_MAX = PROCESS_TREE_MAX,
     COST_SHARE = 20, /* looks at one grown-up program take a 20th of the time */
     END_PATIENCE_MS = 1000,
@@ -372,6 +374,16 @@ void scout_watch(struct scout *scout) {
     scout->watching = pthread_create(&scout->thread, NULL, watch, scout) == 0;
 }
 
+/* So many that there are descriptors left for what is done with them: with `all`, for a session
+ * each. */
+static size_t most_processes(bool all) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return PROCESS_TREE_MAX;
+    }
+    return (size_t)limit.rlim_cur / (all ? DESCRIPTORS_EACH : DESCRIPTORS_EACH / 2);
+}
+
 enum status scout_create(pid_t root, bool all, int bell, struct scout **out, struct error *error) {
     struct scout *scout = calloc(1, sizeof *scout);
     if (scout == NULL) {
@@ -386,7 +398,7 @@ enum status scout_create(pid_t root, bool all, int bell, struct scout **out, str
     enum status status =
         scout->wake < 0 || scout->ended < 0
             ? error_set(error, STATUS_SYS, "cannot make an eventfd: %s", strerror(errno))
-            : process_tree_create(root, &scout->tree, error);
+            : process_tree_create(root, most_processes(all), &scout->tree, error);
     if (status != STATUS_OK) {
         (void)scout_destroy(scout);
         return status;

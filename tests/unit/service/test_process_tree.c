@@ -20,7 +20,8 @@ static struct process_tree *tree_of(pid_t root) {
     struct process_tree *tree = NULL;
     struct error error = {.text = ""};
     forgotten = 0;
-    cr_assert_eq(process_tree_create(root, &tree, &error), STATUS_OK, "%s", error.text);
+    cr_assert_eq(process_tree_create(root, PROCESS_TREE_MAX, &tree, &error), STATUS_OK, "%s",
+                 error.text);
     return tree;
 }
 
@@ -143,9 +144,9 @@ Test(process_tree, zombies_and_missing_processes_are_not_there) {
     process_tree_destroy(tree);
 
     struct error error;
-    cr_assert_neq(process_tree_create(zombie, &tree, &error), STATUS_OK);
+    cr_assert_neq(process_tree_create(zombie, PROCESS_TREE_MAX, &tree, &error), STATUS_OK);
     cr_assert_eq(waitpid(zombie, NULL, 0), zombie);
-    cr_assert_eq(process_tree_create(zombie, &tree, &error), STATUS_ABSENT);
+    cr_assert_eq(process_tree_create(zombie, PROCESS_TREE_MAX, &tree, &error), STATUS_ABSENT);
 }
 
 Test(process_tree, this_kernel_lists_children) {
