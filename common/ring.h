@@ -20,6 +20,9 @@
 #define RING_RECORDS 4096U /* a power of two; tests have fewer */
 #endif
 
+/* A reader that has not been there for so long is taken to have left, and nothing is written. */
+enum { RING_SILENCE_MS = 5000 };
+
 enum {
     RING_VERSION = 1,
     RING_PAYLOAD = 52,
@@ -51,7 +54,8 @@ struct ring_header {
     _Atomic uint32_t
         heartbeat_ms;        /* CLOCK_MONOTONIC when the reader was last there; 0: it has left */
     _Atomic uint32_t wanted; /* advanced when everything is to be published anew */
-    uint8_t pad_reader[RING_LINE - 12];
+    _Atomic uint32_t wants;  /* enum ring_wants; 0: nobody has read it yet */
+    uint8_t pad_reader[RING_LINE - 16];
 };
 
 struct ring {

@@ -29,8 +29,11 @@ static const struct code *chain_code(struct chain *chain, struct chain_slot *vie
     if (executable == 0 || executable % walk->layout->word_size != 0) {
         return NULL;
     }
+    if (executable == walk->stack->unknown_code) {
+        return NULL;
+    }
     struct code_entry *entry = code_cache_find(walk->codes, executable);
-    if (entry == NULL || entry->believed_until_ns < walk->now_ns) {
+    if (entry == NULL || !code_entry_holds(walk->codes, entry, walk->now_ns)) {
         (void)walk_stop(walk, WALK_NEED_CODE, executable);
         return NULL;
     }

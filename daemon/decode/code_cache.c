@@ -8,6 +8,7 @@ enum {
     ENTRIES_MAX = 1 << 18, /* more code objects than any program runs within one epoch's reach */
     IDLE_EPOCHS = 8,       /* entries unused for so long may leave */
     BYTES_BUDGET = 6 << 20,
+    GONE_MAX = 256,       /* a power of two */
     BYTES_MAX = 96 << 20, /* what one epoch may bring in on top, from a target that means no good */
 };
 
@@ -22,11 +23,21 @@ struct retired {
     struct retired *next;
 };
 
+struct gone {
+    uint64_t address;
+    uint64_t moment; /* 0: none */
+};
+
 struct code_cache {
     struct code_entry *slots;
     uint32_t mask;
     uint32_t used;
     uint64_t epoch;
+    uint64_t moment;            /* from 1 on */
+    uint64_t viewed;            /* the moment of the picture that is looked at */
+    struct gone gone[GONE_MAX]; /* what was destroyed last, known or not */
+    uint32_t gone_next;
+    uint64_t forgotten; /* the moment of the last that had to make room there */
     uint64_t bytes;
     struct retired *retired;
 };
@@ -49,6 +60,8 @@ enum status code_cache_create(struct code_cache **out) {
         return STATUS_NOMEM;
     }
     cache->mask = SLOTS_FIRST - 1;
+    cache->moment = 1;
+    cache->viewed = 1;
     *out = cache;
     return STATUS_OK;
 }
@@ -81,7 +94,7 @@ void code_cache_destroy(struct code_cache *cache) {
 }
 
 /* The slot of `address`, or the free one where it belongs. */
-static struct code_entry *slot_of(struct code_cache *cache, uint64_t address) {
+static struct code_entry *slot_of(const struct code_cache *cache, uint64_t address) {
     uint32_t i = address_hash(address) & cache->mask;
     while (cache->slots[i].address != 0 && cache->slots[i].address != address) {
         i = (i + 1) & cache->mask;
@@ -96,6 +109,69 @@ struct code_entry *code_cache_find(struct code_cache *cache, uint64_t address) {
     }
     entry->last_used = cache->epoch;
     return entry;
+}
+
+uint64_t code_cache_moment(const struct code_cache *cache) {
+    return cache->moment;
+}
+
+uint64_t code_cache_viewed(const struct code_cache *cache) {
+    return cache->viewed;
+}
+
+void code_cache_view(struct code_cache *cache, uint64_t moment) {
+    cache->viewed = moment;
+}
+
+/* Of several that were destroyed at one address, the first is the one that was known. */
+static void entry_note_gone(struct code_entry *entry, uint64_t moment) {
+    if (entry->address != 0 && entry->gone_at == 0) {
+        entry->gone_at = moment;
+    }
+}
+
+void code_cache_note_gone(struct code_cache *cache, uint64_t address) {
+    struct gone *slot = &cache->gone[cache->gone_next++ % GONE_MAX];
+    cache->forgotten = slot->moment;
+    *slot = (struct gone){.address = address, .moment = cache->moment};
+    entry_note_gone(slot_of(cache, address), cache->moment);
+}
+
+void code_cache_note_all_gone(struct code_cache *cache) {
+    cache->forgotten = cache->moment;
+    for (uint32_t i = 0; i <= cache->mask; i++) {
+        entry_note_gone(&cache->slots[i], cache->moment);
+    }
+}
+
+void code_cache_pass(struct code_cache *cache) {
+    cache->moment++;
+}
+
+bool code_cache_gone_since(const struct code_cache *cache, uint64_t address) {
+    if (cache->forgotten >= cache->viewed) {
+        return true;
+    }
+    for (uint32_t i = cache->gone_next - 1;; i--) {
+        const struct gone *gone = &cache->gone[i % GONE_MAX];
+        if (gone->moment < cache->viewed) {
+            return false;
+        }
+        if (gone->address == address) {
+            return true;
+        }
+    }
+}
+
+void code_cache_doubt(struct code_cache *cache, uint64_t address) {
+    slot_of(cache, address)->believed_until_ns = 0;
+}
+
+bool code_entry_holds(const struct code_cache *cache, const struct code_entry *entry,
+                      uint64_t now_ns) {
+    return entry->believed_until_ns >= now_ns &&
+           (entry->gone_at == 0 || entry->gone_at >= cache->viewed) &&
+           (entry->learned_at <= cache->viewed || !code_cache_gone_since(cache, entry->address));
 }
 
 /* Takes a code out of use, to be freed once no batch can name it. False when that cannot be noted.
@@ -175,6 +251,7 @@ enum status code_cache_put(struct code_cache *cache, uint64_t address, struct co
         .code = code,
         .known_since_ns = now_ns,
         .believed_until_ns = now_ns,
+        .learned_at = cache->moment,
         .last_used = cache->epoch,
     };
     return STATUS_OK;

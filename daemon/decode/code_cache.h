@@ -20,7 +20,9 @@ struct code_entry {
     struct code *code;       /* NULL: what is there is no code object */
     uint64_t known_since_ns; /* when it was first read */
     uint64_t believed_until_ns;
-    uint64_t last_used; /* the epoch of its last use */
+    uint64_t last_used;  /* the epoch of its last use */
+    uint64_t learned_at; /* the moment; and that at which it was said to be destroyed, or 0 */
+    uint64_t gone_at;
 };
 
 STATUS_CHECKED enum status code_cache_create(struct code_cache **out);
@@ -34,6 +36,40 @@ struct code_entry *code_cache_find(struct code_cache *cache, uint64_t address);
  * there. NOMEM if it cannot be kept; `code` is then freed. */
 STATUS_CHECKED enum status code_cache_put(struct code_cache *cache, uint64_t address,
                                           struct code *code, uint64_t now_ns);
+
+/* What the target itself says of code objects that it destroys comes at moments, which are
+ * numbered. A picture belongs to the last one before it was begun: what is said to be destroyed
+ * later was there, and is what the picture shows. What is learned later may be something else. */
+
+/* The moment: that of a picture which is begun now. */
+uint64_t code_cache_moment(const struct code_cache *cache);
+
+/* The moment of the picture that is looked at. HOT. */
+uint64_t code_cache_viewed(const struct code_cache *cache);
+
+/* From now on a picture of this moment is looked at. HOT. */
+void code_cache_view(struct code_cache *cache, uint64_t moment);
+
+/* Takes note that the code object at `address` has been destroyed: what is known of it does not
+ * hold in later pictures, even if what is there by then looks the same. HOT. */
+void code_cache_note_gone(struct code_cache *cache, uint64_t address);
+
+/* The same of all there are, known or not. Not hot. */
+void code_cache_note_all_gone(struct code_cache *cache);
+
+/* Ends the moment in which that was said. HOT. */
+void code_cache_pass(struct code_cache *cache);
+
+/* Whether what was at `address` in the picture that is looked at has been destroyed since, as far
+ * as is known. HOT. */
+bool code_cache_gone_since(const struct code_cache *cache, uint64_t address);
+
+/* What is known of `address` is not believed any more. */
+void code_cache_doubt(struct code_cache *cache, uint64_t address);
+
+/* Whether an entry tells what is at its address in the picture that is looked at. HOT. */
+bool code_entry_holds(const struct code_cache *cache, const struct code_entry *entry,
+                      uint64_t now_ns);
 
 /* Says that the entry was looked at again and found unchanged. */
 void code_entry_confirm(struct code_entry *entry, uint64_t now_ns);

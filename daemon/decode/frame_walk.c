@@ -127,7 +127,7 @@ static void walk_chunk(struct walk *walk, const struct extent *chunk, uint64_t a
         const struct frame *last = stack->depth > 0 ? &stack->frames[stack->depth - 1] : NULL;
         const struct frame *known =
             stack->depth < stack->last_depth ? &stack->frames[stack->depth] : NULL;
-        if (walk->prefix_same && known != NULL &&
+        if (walk->prefix_same && walk->same_codes && known != NULL &&
             frame_same(layout, at, chunk->bytes + offset, known, last)) {
             stack->depth++;
             stack->same = stack->depth;
@@ -140,7 +140,13 @@ static void walk_chunk(struct walk *walk, const struct extent *chunk, uint64_t a
         if (frame.header.owner != 0) {
             return;
         }
-        if (!frame_resolve(walk, &frame) || frame_liveness(layout, &frame) == LIVENESS_DEAD) {
+        if (!frame_resolve(walk, &frame)) {
+            /* What runs by itself has not called what lies above it: that is a corpse. */
+            walk->unknown = walk->unknown && !(layout->frame_model == FRAME_MODEL_STACKTOP &&
+                                               last != NULL && linked && last->header.depth < 0);
+            return;
+        }
+        if (frame_liveness(layout, &frame) == LIVENESS_DEAD) {
             return;
         }
         /* To 3.13 a frame that is being pushed has no caller yet: the word is an older frame's. */
@@ -208,6 +214,12 @@ struct walk_result frame_walk(const struct py_layout *layout, struct code_cache 
     stack->same = 0;
     stack->cut = false;
     stack->by_mismatch = false;
+    walk.same_codes =
+        stack->moment == code_cache_viewed(codes) && stack->believed_until_ns >= now_ns;
+    if (!walk.same_codes) {
+        stack->believed_until_ns = UINT64_MAX;
+        stack->moment = code_cache_viewed(codes);
+    }
     uint64_t newest = image_word(image->state + layout->thread.datastack_chunk, w);
     walk.current_frame = current_frame_load(&walk);
     for (uint32_t i = 0; i < image->chunk_count && walk.result.outcome == WALK_DONE; i++) {
@@ -226,7 +238,9 @@ struct walk_result frame_walk(const struct py_layout *layout, struct code_cache 
             break;
         }
     }
-    if (walk.result.outcome == WALK_DONE && stack->depth > 0) {
+    if (walk.unknown) {
+        stack->by_mismatch = true;
+    } else if (walk.result.outcome == WALK_DONE && stack->depth > 0) {
         uint32_t inside = stack->depth;
         outside_descend(&walk);
         if (layout->frame_model == FRAME_MODEL_STACKTOP && stack->depth == inside) {

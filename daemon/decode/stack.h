@@ -59,7 +59,10 @@ struct stack {
     struct chain_memory *chain; /* to 3.10, owned: what is remembered of the frames */
     struct doubt doubts[STACK_DOUBTS_MAX]; /* of the pictures taken so far for this sample */
     uint32_t doubt_count;
-    bool by_mismatch; /* accepted though a check failed: to be shown as torn */
+    uint64_t unknown_code; /* of this there is no telling any more what the picture shows of it */
+    uint64_t moment;       /* of the code cache, at the last walk */
+    uint64_t believed_until_ns; /* so long its frames' codes are, if nothing is heard */
+    bool by_mismatch;           /* accepted though a check failed: to be shown as torn */
 };
 
 /* Around entry frames that were seen, everything is the thread's C stack. */

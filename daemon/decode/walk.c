@@ -17,13 +17,20 @@ bool frame_resolve(struct walk *walk, struct frame *frame) {
         h->instr - h->executable > CODE_BYTES_MAX) {
         return false;
     }
+    if (h->executable == walk->stack->unknown_code) {
+        walk->unknown = true;
+        return false;
+    }
     struct code_entry *entry = code_cache_find(walk->codes, h->executable);
-    if (entry == NULL || entry->believed_until_ns < walk->now_ns) {
+    if (entry == NULL || !code_entry_holds(walk->codes, entry, walk->now_ns)) {
         return walk_stop(walk, WALK_NEED_CODE, h->executable);
     }
     const struct code *code = entry->code;
     if (code == NULL) {
         return false;
+    }
+    if (entry->believed_until_ns < walk->stack->believed_until_ns) {
+        walk->stack->believed_until_ns = entry->believed_until_ns;
     }
     int64_t offset = (int64_t)(h->instr - (h->executable + code->bytecode_at));
     frame->code = code;

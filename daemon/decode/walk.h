@@ -21,6 +21,8 @@ struct walk {
     struct walk_result result; /* anything but WALK_DONE ends the walk */
     uint64_t now_ns;
     bool patient;
+    bool same_codes;        /* those of the last walk hold still */
+    bool unknown;           /* the walk ended at stack->unknown_code */
     bool prefix_same;       /* all frames so far equal those of the last walk */
     bool older;             /* the chunk that is walked is not the thread state's last one */
     uint64_t current_frame; /* what the thread state named when the picture began; 0 if unknown */

@@ -94,6 +94,15 @@ enum status ring_reader_take(struct ring_reader *reader, uint32_t now_ms, bool e
     return STATUS_OK;
 }
 
+bool ring_reader_is_there(const struct ring *ring, uint32_t now_ms) {
+    uint32_t heartbeat_ms = load(&ring->header.heartbeat_ms);
+    return heartbeat_ms != 0 && (int32_t)(now_ms - heartbeat_ms) < RING_SILENCE_MS;
+}
+
+void ring_reader_want(struct ring_reader *reader, uint32_t wants) {
+    store(&reader->ring->header.wants, wants);
+}
+
 void ring_reader_resync(struct ring_reader *reader) {
     store(&reader->ring->header.wanted, ++reader->wanted);
 }

@@ -35,6 +35,12 @@ STATUS_CHECKED enum status ring_reader_take(struct ring_reader *reader, uint32_t
                                             struct ring_record *out, uint32_t capacity,
                                             uint32_t *count, uint32_t *lost);
 
+/* Whether somebody else reads it; `now_ms` is CLOCK_MONOTONIC. There may be one reader only. */
+bool ring_reader_is_there(const struct ring *ring, uint32_t now_ms);
+
+/* Lets the target know what is wanted: enum ring_wants. */
+void ring_reader_want(struct ring_reader *reader, uint32_t wants);
+
 /* Asks for everything to be published anew. */
 void ring_reader_resync(struct ring_reader *reader);
 

@@ -172,7 +172,7 @@ enum status code_loader_learn(struct code_loader *loader, uint64_t address, uint
     if (status == STATUS_OK && is_code) {
         struct code_identity identity;
         code_identity_load(loader->layout, header, &identity);
-        if (entry != NULL && entry->code != NULL &&
+        if (entry != NULL && entry->code != NULL && entry->gone_at == 0 &&
             code_identity_equal(&entry->code->identity, &identity)) {
             code_entry_confirm(entry, now_ns);
             return STATUS_OK;
@@ -182,7 +182,7 @@ enum status code_loader_learn(struct code_loader *loader, uint64_t address, uint
             return status;
         }
     }
-    if (code == NULL && entry != NULL && entry->code == NULL) {
+    if (code == NULL && entry != NULL && entry->code == NULL && entry->gone_at == 0) {
         code_entry_confirm(entry, now_ns);
         return STATUS_OK;
     }

@@ -36,7 +36,8 @@ struct family {
     bool found;   /* the first process has been */
     bool blind;   /* the scout hangs */
     uint64_t scout_due_ns;
-    bool stuck; /* a thread of an ended session hangs for good */
+    uint32_t forks; /* that the shims have told of */
+    bool stuck;     /* a thread of an ended session hangs for good */
     uint64_t exposed_until_ns;
     struct member members[MEMBERS_MAX];
     bool first_over; /* members[0].session has been the first process's until then */
@@ -263,7 +264,6 @@ static void join(struct family *family, struct member *member, struct python_fin
         return;
     }
     member->watched = false;
-    family_result_note_late(&family->result, pid);
 }
 
 static void take_found(struct family *family) {
@@ -292,6 +292,9 @@ static void part(struct family *family, struct member *member) {
     const pid_t pid = session_pid(member->session);
     struct session_result result;
     session_end(member->session, &result);
+    if (!first && !result.shim) {
+        family_result_note_late(&family->result, pid);
+    }
     family_result_add(&family->result, &result, first);
     session_destroy(member->session);
     member->session = NULL;
@@ -366,15 +369,21 @@ static void see_to_scout(struct family *family) {
     }
 }
 
-/* Notes what has been found, and what has started. */
+/* Notes what has been found, what has started, and what the shims tell of children. */
 static void look_at_members(struct family *family) {
     const struct session *first = family->members[0].session;
     family->found |= first != NULL && session_has_found(first);
     bool started = family->result.first.started;
-    for (unsigned i = 0; i < MEMBERS_MAX && !started; i++) {
+    uint32_t forks = 0;
+    for (unsigned i = 0; i < MEMBERS_MAX; i++) {
         const struct session *session = family->members[i].session;
-        started = session != NULL && session_has_started(session);
+        started |= session != NULL && session_has_started(session);
+        forks += session != NULL ? session_forks(session) : 0;
     }
+    if (forks != family->forks && family->options->children && family->scouting) {
+        scout_hint(family->scout);
+    }
+    family->forks = forks;
     if (started) {
         atomic_store(&family->settled, true);
         if (family->exposed_until_ns == 0 && family->options->exposure_ns != 0) {

@@ -113,7 +113,7 @@ enum status sampler_create(const struct process *process, const struct runtime *
     }
     if (status == STATUS_OK) {
         status = thread_sampler_init(&sampler->thread_sampler, &sampler->memory, sampler->layout,
-                                     sampler->codes);
+                                     sampler->codes, options->link);
     }
     if (status != STATUS_OK) {
         sampler_destroy(sampler);
@@ -304,6 +304,7 @@ static bool sample_emit(struct sampler *sampler, struct thread_record *record, b
 
 /* One tick: a picture of all threads, and a sample of each. */
 static enum status tick(struct sampler *sampler, uint64_t now_ns) {
+    thread_sampler_prepare(&sampler->thread_sampler, now_ns);
     enum status status = picture_all(sampler, now_ns);
     if (status != STATUS_OK) {
         count_missed(sampler, 1);
@@ -342,6 +343,9 @@ static uint64_t wait_until(struct sampler *sampler, uint64_t due_ns) {
                                 .tv_nsec = (long)(wake_ns % 1000000000U)};
         (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &wake, NULL);
         now_ns = clock_now();
+        if (now_ns < due_ns) { /* a long interval: forks and the like are not to wait */
+            shim_link_take(sampler->options.link, sampler->codes, now_ns);
+        }
         emitter_flush(&sampler->emitter, now_ns);
     }
     return now_ns;
@@ -407,6 +411,7 @@ static void warm_up(struct sampler *sampler) {
     uint64_t now_ns = clock_now();
     for (unsigned whole = 0; whole < WARM_PASSES && now_ns < end_ns; now_ns = clock_now()) {
         atomic_store_explicit(&sampler->read_since, now_ns, memory_order_relaxed);
+        thread_sampler_prepare(&sampler->thread_sampler, now_ns);
         if (housekeep(sampler, now_ns) != STATUS_OK || picture_all(sampler, now_ns) != STATUS_OK) {
             break;
         }

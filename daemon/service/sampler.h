@@ -13,6 +13,7 @@
 #include "daemon/aggregate/handover.h"
 #include "daemon/python/runtime.h"
 #include "daemon/service/sampler_counts.h"
+#include "daemon/service/shim_link.h"
 #include "daemon/target/process.h"
 
 struct sampler;
@@ -22,6 +23,7 @@ struct sampler_options {
     bool cpu; /* the metric is the thread's own CPU time, and only threads that used some count */
     uint64_t
         warm_up_ns; /* most that is spent on getting to know the stacks before the first tick */
+    struct shim_link *link; /* borrowed; or NULL */
 };
 
 /* The process and the runtime stay the caller's and must outlive the sampler. */

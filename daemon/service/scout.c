@@ -59,11 +59,12 @@ struct scout {
     int bell; /* borrowed */
     pthread_t thread;
     bool watching; /* there is the thread */
-    int wake;      /* rung to end its sleep */
+    int wake;      /* an eventfd, rung to end its sleep */
     int ended;     /* rung by it at its end */
     atomic_bool stop;
     _Atomic pid_t tid; /* of the thread */
     _Atomic uint64_t looking_since;
+    _Atomic uint64_t hinted_ns;   /* when it was last told that there is something new */
     struct read_watch read_watch; /* the main thread's */
 
     /* Of whoever looks: the sampling thread, then ours. */
@@ -285,6 +286,9 @@ static uint64_t round_make(struct scout *scout, _Atomic uint64_t *looking_since)
     scout->last_round_ns = begun_ns;
     const bool lively = begun_ns < scout->lively_until_ns;
     if (!first && scout->all) {
+        if (young && begun_ns - atomic_load(&scout->hinted_ns) < YOUNG_NS) {
+            return LIVELY_PACE_NS;
+        }
         return lively ? FAMILY_LIVELY_PACE_NS : FAMILY_PACE_NS;
     }
     if (!first) {
@@ -328,7 +332,10 @@ static void *watch(void *argument) {
         take_released(scout);
         const struct timespec sleep = clock_timespec(round_make(scout, &scout->looking_since));
         struct pollfd wake = {.fd = scout->wake, .events = POLLIN};
-        (void)ppoll(&wake, 1, &sleep, NULL);
+        uint64_t rings;
+        if (ppoll(&wake, 1, &sleep, NULL) == 1) {
+            (void)!read(scout->wake, &rings, sizeof rings);
+        }
     }
     ring(scout->ended);
     return NULL;
@@ -344,6 +351,11 @@ void scout_skip_root(struct scout *scout) {
 bool scout_hangs(struct scout *scout) {
     return scout->watching && read_watch_look(&scout->read_watch, atomic_load(&scout->tid),
                                               atomic_load(&scout->looking_since));
+}
+
+void scout_hint(struct scout *scout) {
+    atomic_store(&scout->hinted_ns, clock_now_ns());
+    ring(scout->wake);
 }
 
 void scout_stop(struct scout *scout) {

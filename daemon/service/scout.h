@@ -41,6 +41,10 @@ void scout_watch(struct scout *scout);
  * looks at. Main thread. */
 bool scout_hangs(struct scout *scout);
 
+/* With `all`: a process has forked, or is about to exec; so it looks at once, and more often for a
+ * while. Any thread. */
+void scout_hint(struct scout *scout);
+
 /* Lets it look no more. Main thread. */
 void scout_stop(struct scout *scout);
 

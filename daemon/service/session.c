@@ -18,6 +18,7 @@
 #include "daemon/service/read_watch.h"
 #include "daemon/service/recorder.h"
 #include "daemon/service/scout.h"
+#include "daemon/service/shim_notice.h"
 
 #define WARM_UP_MAX_NS (50 * CLOCK_NS_PER_MS)
 
@@ -40,6 +41,7 @@ struct session {
     enum status status;
     struct error error;
     bool left;
+    struct shim_link link; /* what it counts is read by the others, too */
 
     /* What it lets the others know. */
     _Atomic pid_t tid;
@@ -58,6 +60,7 @@ struct session {
     bool given_up; /* the sampling thread does not come back */
     bool unread;   /* nor is the writing thread waited for */
     bool threads_explained;
+    struct shim_notice shim_notice;
 };
 
 static void ring(const struct session *session) {
@@ -98,13 +101,16 @@ static enum status sample_program(struct session *session, struct error *error) 
         .cpu = session->options->cpu,
         /* a program that we launch is seen from its start,
          * and so is what a program starts */
-        .warm_up_ns = session->options->pid != 0 && !session->given ? WARM_UP_MAX_NS : 0};
+        .warm_up_ns = session->options->pid != 0 && !session->given ? WARM_UP_MAX_NS : 0,
+        .link = &session->link};
     struct sampler *sampler = NULL;
     enum status status = sampler_create(&session->target.process, &session->target.runtime,
                                         &options, session->handover, &sampler, error);
     if (status != STATUS_OK) {
         return status;
     }
+    shim_link_begin(&session->link, &session->target.process, session->options->children,
+                    session->bell);
     (void)pthread_mutex_lock(&session->lock);
     session->sampler = sampler;
     (void)pthread_mutex_unlock(&session->lock);
@@ -115,6 +121,7 @@ static enum status sample_program(struct session *session, struct error *error) 
     ring(session);
 
     status = sampler_run(sampler, error);
+    shim_link_end(&session->link);
 
     char shape[256];
     sampler_describe(sampler, shape, sizeof shape);
@@ -339,6 +346,10 @@ bool session_has_found(const struct session *session) {
     return atomic_load(&session->found);
 }
 
+uint32_t session_forks(const struct session *session) {
+    return atomic_load(&session->link.forks);
+}
+
 int session_end_bell(const struct session *session) {
     return atomic_load(&session->stop) ? -1 : atomic_load(&session->end_bell);
 }
@@ -401,6 +412,7 @@ static void explain_threads(struct session *session) {
 
 bool session_tick(struct session *session) {
     uint64_t now_ns = clock_now_ns();
+    shim_notice_say(&session->shim_notice, &session->link, session->pid);
     if (atomic_load(&session->started) && !session->threads_explained) {
         explain_threads(session);
     }
@@ -447,6 +459,7 @@ void session_end(struct session *session, struct session_result *out) {
         (void)pthread_join(session->thread, NULL);
         out->status = session->status;
         out->left = session->left;
+        out->shim = atomic_load(&session->link.up);
         out->error = session->error;
     }
     session_counts(session, &out->counts);

@@ -39,6 +39,7 @@ struct session_plan {
 struct session_result {
     bool started;        /* a sampler ran */
     bool left;           /* the process has ended, or become another program */
+    bool shim;           /* the shim was in it */
     enum status status;  /* of sampling; OK also when the process ended after it had started */
     struct error error;  /* an empty text: everything has been said */
     enum status writing; /* OK where that is the business of a recorder that was borrowed. ABSENT:
@@ -61,6 +62,9 @@ pid_t session_pid(const struct session *session);
 
 /* Whether a sampler has started. */
 bool session_has_started(const struct session *session);
+
+/* How often the shim has told that the process forked or was about to exec; grows. */
+uint32_t session_forks(const struct session *session);
 
 /* Readable when the process has ended; -1 while that is not known or no longer of interest. */
 int session_end_bell(const struct session *session);

@@ -21,12 +21,14 @@ enum {
 };
 
 enum status thread_sampler_init(struct thread_sampler *sampler, const struct memory *memory,
-                                const struct py_layout *layout, struct code_cache *codes) {
+                                const struct py_layout *layout, struct code_cache *codes,
+                                struct shim_link *link) {
     const struct opcode_table *opcodes = opcode_table_find(layout->minor);
     if (opcodes == NULL) {
         return STATUS_UNSUPPORTED;
     }
-    *sampler = (struct thread_sampler){.memory = memory, .layout = layout, .codes = codes};
+    *sampler =
+        (struct thread_sampler){.memory = memory, .layout = layout, .codes = codes, .link = link};
     code_loader_init(&sampler->loader, memory, layout, opcodes, codes);
     enum status status = call_pairs_create(&sampler->pairs);
     return status != STATUS_OK ? status : picture_create(AGAIN_SPANS, AGAIN_BYTES, &sampler->again);
@@ -49,10 +51,18 @@ static void picture_aim(struct thread_sampler *sampler, struct thread_plan *plan
     }
 }
 
+void thread_sampler_prepare(struct thread_sampler *sampler, uint64_t now_ns) {
+    shim_link_take(sampler->link, sampler->codes, now_ns);
+    sampler->moment = code_cache_moment(sampler->codes);
+}
+
 /* A picture of this thread alone. */
 static enum status picture_again(struct thread_sampler *sampler, struct thread_record *record,
-                                 struct thread_image *image) {
+                                 uint64_t now_ns, struct thread_image *image) {
     struct thread_plan *plan = &record->plan;
+    shim_link_take(sampler->link, sampler->codes, now_ns);
+    code_cache_view(sampler->codes, code_cache_moment(sampler->codes));
+    record->stack.unknown_code = 0;
     plan->chain.alone = true;
     if (plan->chain.index.count > APART_DEPTH) {
         picture_aim(sampler, plan);
@@ -72,9 +82,9 @@ static enum status picture_again(struct thread_sampler *sampler, struct thread_r
 
 /* Learns the chunks, and takes a picture of them. */
 static enum status picture_learned(struct thread_sampler *sampler, struct thread_record *record,
-                                   struct thread_image *image) {
+                                   uint64_t now_ns, struct thread_image *image) {
     enum status status = thread_plan_learn(&record->plan, sampler->memory, sampler->layout);
-    return status != STATUS_OK ? status : picture_again(sampler, record, image);
+    return status != STATUS_OK ? status : picture_again(sampler, record, now_ns, image);
 }
 
 /* Bytes that are read of a frame outside the datastack. */
@@ -100,7 +110,7 @@ static enum status chain_provide(struct thread_sampler *sampler, struct thread_r
         return status;
     }
     ++*pictures;
-    return picture_again(sampler, record, image);
+    return picture_again(sampler, record, now_ns, image);
 }
 
 /* Reads a frame outside the datastack along from now on: on the C stack, where entry frames stand
@@ -116,13 +126,31 @@ static void outside_want(struct thread_record *record, const struct py_layout *l
     }
 }
 
+/* Learns the code object at `address` for the picture that is looked at. If it has been destroyed
+ * since that was begun, and be it while we read it, what it was is not known any more: taking
+ * another picture would show less and less of what is short-lived. */
+static enum status learn_code(struct thread_sampler *sampler, struct stack *stack, uint64_t address,
+                              uint64_t now_ns) {
+    struct code_cache *codes = sampler->codes;
+    enum status status = STATUS_OK;
+    if (!code_cache_gone_since(codes, address)) {
+        status = code_loader_learn(&sampler->loader, address, now_ns);
+        shim_link_take(sampler->link, codes, now_ns);
+    }
+    if (code_cache_gone_since(codes, address)) {
+        code_cache_doubt(codes, address);
+        stack->unknown_code = address;
+    }
+    return status;
+}
+
 /* Does what the walk asked for, so that it can be tried again. `*pictures` counts new pictures. */
 static enum status walk_provide(struct thread_sampler *sampler, struct thread_record *record,
                                 struct walk_result result, uint64_t now_ns, unsigned *pictures,
                                 struct thread_image *image) {
     switch (result.outcome) {
     case WALK_NEED_CODE:
-        return code_loader_learn(&sampler->loader, result.need, now_ns);
+        return learn_code(sampler, &record->stack, result.need, now_ns);
     case WALK_NEED_OUTSIDE:
         if (sampler->layout->frame_model == FRAME_MODEL_HEAP_CHAIN) {
             return chain_provide(sampler, record, result.need, now_ns, pictures, image);
@@ -133,7 +161,7 @@ static enum status walk_provide(struct thread_sampler *sampler, struct thread_re
         thread_plan_fit(&record->plan, sampler->layout, image);
         if (!record->plan.changed) {
             ++*pictures;
-            return picture_learned(sampler, record, image);
+            return picture_learned(sampler, record, now_ns, image);
         }
         break;
     case WALK_DONE:
@@ -141,7 +169,7 @@ static enum status walk_provide(struct thread_sampler *sampler, struct thread_re
         break;
     }
     ++*pictures;
-    return picture_again(sampler, record, image);
+    return picture_again(sampler, record, now_ns, image);
 }
 
 /* Makes room for a stack that was cut. False when it is as deep as is shown. */
@@ -224,13 +252,15 @@ enum status thread_sampler_stack(struct thread_sampler *sampler, struct thread_r
         return STATUS_OK;
     }
     still_forget(&record->still);
+    code_cache_view(sampler->codes, sampler->moment);
+    stack->unknown_code = 0;
     enum status status =
         record->first_span == PICTURE_FULL
-            ? picture_again(sampler, record, &image)
+            ? picture_again(sampler, record, now_ns, &image)
             : thread_plan_image(&record->plan, layout, picture, record->first_span, &image);
     for (unsigned lessons = 0; pictures <= most && lessons < LESSONS_MAX; lessons++) {
         if (status == STATUS_TORN && relearned < RELEARNED_MAX) {
-            status = picture_learned(sampler, record, &image);
+            status = picture_learned(sampler, record, now_ns, &image);
             relearned++;
             continue;
         }

@@ -121,3 +121,72 @@ Test(code_cache, within_its_budget_nothing_leaves) {
     cr_expect_not_null(code_cache_find(cache, 0x1000));
     code_cache_destroy(cache);
 }
+
+/* What holds of 0x1000 in a picture of that moment. */
+static bool holds(struct code_cache *cache, uint64_t moment) {
+    code_cache_view(cache, moment);
+    return code_entry_holds(cache, code_cache_find(cache, 0x1000), 5);
+}
+
+Test(code_cache, what_is_destroyed_holds_in_earlier_pictures) {
+    struct code_cache *cache = begin();
+    put(cache, 0x1000, 1000, 5);
+    uint64_t before = code_cache_moment(cache);
+    cr_expect(holds(cache, before));
+    code_cache_note_gone(cache, 0x2000);
+    code_cache_pass(cache);
+    cr_expect(holds(cache, code_cache_moment(cache)), "it was another");
+    code_cache_note_gone(cache, 0x1000);
+    uint64_t earlier = code_cache_moment(cache);
+    code_cache_pass(cache);
+    cr_expect(holds(cache, before));
+    cr_expect(holds(cache, earlier));
+    cr_expect_not(holds(cache, code_cache_moment(cache)));
+    code_cache_note_gone(cache, 0x1000);
+    code_cache_pass(cache);
+    cr_expect(holds(cache, earlier), "the next one at the same address was not the one we knew");
+    cr_expect_not(holds(cache, earlier + 1));
+    code_cache_destroy(cache);
+}
+
+Test(code_cache, what_is_learned_holds_in_earlier_pictures_if_none_went_there) {
+    struct code_cache *cache = begin();
+    uint64_t before = code_cache_moment(cache);
+    code_cache_note_gone(cache, 0x2000);
+    code_cache_pass(cache);
+    put(cache, 0x1000, 1000, 5);
+    cr_expect(holds(cache, before));
+    cr_expect_not(code_cache_gone_since(cache, 0x1000));
+    cr_expect(code_cache_gone_since(cache, 0x2000));
+    code_cache_note_gone(cache, 0x1000);
+    code_cache_pass(cache);
+    put(cache, 0x1000, 1000, 5);
+    cr_expect_not(holds(cache, before), "there was another");
+    cr_expect(holds(cache, code_cache_moment(cache)));
+    cr_expect_not(code_cache_gone_since(cache, 0x1000));
+    code_cache_doubt(cache, 0x1000);
+    cr_expect_not(holds(cache, code_cache_moment(cache)));
+    code_cache_destroy(cache);
+}
+
+Test(code_cache, more_than_can_be_remembered_may_be_any) {
+    struct code_cache *cache = begin();
+    uint64_t before = code_cache_moment(cache);
+    for (uint64_t i = 0; i < 1000; i++) {
+        code_cache_note_gone(cache, 0x2000 + i);
+    }
+    code_cache_pass(cache);
+    code_cache_view(cache, before);
+    cr_expect(code_cache_gone_since(cache, 0x1000));
+    code_cache_view(cache, code_cache_moment(cache));
+    cr_expect_not(code_cache_gone_since(cache, 0x1000));
+    put(cache, 0x1000, 1000, 5);
+    uint64_t known = code_cache_moment(cache);
+    code_cache_note_all_gone(cache);
+    code_cache_pass(cache);
+    cr_expect(holds(cache, known));
+    cr_expect(code_cache_gone_since(cache, 0x3000));
+    cr_expect_not(holds(cache, code_cache_moment(cache)));
+    cr_expect_not(code_cache_gone_since(cache, 0x3000));
+    code_cache_destroy(cache);
+}

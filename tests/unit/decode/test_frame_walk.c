@@ -190,6 +190,51 @@ Test(frame_walk, code_that_is_not_known_or_not_believed_is_asked_for) {
     datastack_each(unknown_code);
 }
 
+/* A code object of which there is no telling any more what it was. */
+static void lost_code(struct datastack_scene *scene) {
+    uint64_t first = datastack_push(scene, CALLER, CALLER_CALL, 2, 0);
+    uint64_t second = datastack_push(scene, 0x20000, 0, datastack_executing(scene), first);
+    scene->stack.unknown_code = 0x20000;
+    cr_expect_eq(datastack_walk(scene, true).outcome, WALK_DONE, SAID(scene));
+    cr_expect_eq(scene->stack.depth, 1, SAID(scene));
+    cr_expect(scene->stack.by_mismatch, SAID(scene));
+    if (scene->layout->frame_model == FRAME_MODEL_STACKTOP) {
+        /* The caller runs by itself: the rest is what an earlier call has left behind. */
+        datastack_frame_put(scene, scene->chunks[0] + (first - SCENE_CHUNK_AT), first, CALLER,
+                            CALLER_CALL, datastack_executing(scene), 0);
+        datastack_current_set(scene, first);
+        cr_expect_eq(datastack_walk(scene, true).outcome, WALK_DONE, SAID(scene));
+        cr_expect_eq(scene->stack.depth, 1, SAID(scene));
+        cr_expect_not(scene->stack.by_mismatch, SAID(scene));
+    }
+    scene->stack.unknown_code = 0;
+    cr_expect_eq(datastack_walk(scene, true).need, 0x20000, SAID(scene));
+    cr_expect_neq(second, first);
+}
+
+Test(frame_walk, a_stack_ends_where_it_cannot_be_told_whose_code_it_was) {
+    datastack_each(lost_code);
+}
+
+/* The same bytes of a frame, and another code object at the address that they name. */
+static void replaced_code(struct datastack_scene *scene) {
+    push_chain(scene);
+    for (unsigned i = 0; i < 4; i++) {
+        cr_expect_eq(datastack_walk(scene, true).outcome, WALK_DONE, SAID(scene));
+    }
+    cr_expect_eq(scene->stack.same, 3, SAID(scene));
+    code_cache_note_gone(scene->codes, LEAF);
+    code_cache_pass(scene->codes);
+    code_cache_view(scene->codes, code_cache_moment(scene->codes));
+    struct walk_result result = datastack_walk(scene, true);
+    cr_expect_eq(result.outcome, WALK_NEED_CODE, SAID(scene));
+    cr_expect_eq(result.need, LEAF, SAID(scene));
+}
+
+Test(frame_walk, frames_that_look_the_same_may_have_other_code) {
+    datastack_each(replaced_code);
+}
+
 static void again(struct datastack_scene *scene) {
     uint64_t leaf = push_chain(scene);
     for (unsigned i = 0; i < 4; i++) { /* until its calls are proven */

@@ -1,0 +1,112 @@
+#include "shim/code_watch.h"
+
+#include <dlfcn.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "shim/publish.h"
+
+/* Include/cpython/code.h of 3.12: PyCodeEvent. */
+enum { CODE_EVENT_DESTROY = 1 };
+
+enum { INTERPRETERS_MAX = 64 };
+
+typedef int audit_hook(const char *event, void *arguments, void *data);
+typedef int code_callback(int event, void *code);
+
+/* What we call of the interpreter's, which is none that we are linked with. */
+static struct {
+    int (*add_hook)(audit_hook *hook, void *data); /* PySys_AddAuditHook */
+    int (*add_watcher)(code_callback *callback);   /* PyCode_AddWatcher */
+    void *(*thread_state)(void);                   /* PyThreadState_GetUnchecked */
+    void *(*interpreter)(void);                    /* PyInterpreterState_Get */
+    int64_t (*interpreter_id)(void *interpreter);  /* PyInterpreterState_GetID */
+    void *(*take_exception)(void);                 /* PyErr_GetRaisedException */
+    void (*set_exception)(void *exception);        /* PyErr_SetRaisedException */
+    void (*clear)(void);                           /* PyErr_Clear */
+} python;
+
+/* The interpreters that are watched, by their ids, which are never used again. Each is entered by a
+ * thread that holds its GIL; two interpreters may do so at once. */
+static _Atomic int64_t watched[INTERPRETERS_MAX]; /* id + 1; 0: free */
+
+/* dlsym() returns what may be a function, which ISO C has no cast for. */
+static bool find(void *function, const char *name) {
+    void *symbol = dlsym(RTLD_DEFAULT, name);
+    memcpy(function, &symbol, sizeof symbol);
+    return symbol != NULL;
+}
+
+static int on_code(int event, void *code) {
+    if (event == CODE_EVENT_DESTROY) {
+        publish_code(RING_CODE_DESTROYED, (uint64_t)(uintptr_t)code);
+    }
+    return 0;
+}
+
+/* Takes note that an interpreter is watched. False if it was noted before, or there is no room. */
+static bool note(int64_t id) {
+    for (unsigned i = 0; i < INTERPRETERS_MAX; i++) {
+        int64_t expected = 0;
+        if (atomic_load_explicit(&watched[i], memory_order_relaxed) == id + 1) {
+            return false;
+        }
+        if (atomic_compare_exchange_strong(&watched[i], &expected, id + 1)) {
+            return true;
+        }
+        if (expected == id + 1) {
+            return false;
+        }
+    }
+    return false;
+}
+
+/* An interpreter has eight watchers at most (CODE_MAX_WATCHERS): without one it goes on as if we
+ * were not there. */
+static void watch(void) {
+    if (!note(python.interpreter_id(python.interpreter()))) {
+        return;
+    }
+    void *under_way = python.take_exception();
+    if (python.add_watcher(on_code) < 0) {
+        python.clear();
+    }
+    if (under_way != NULL) {
+        python.set_exception(under_way);
+    }
+}
+
+static bool begins_with(const char *event, const char *prefix) {
+    return strncmp(event, prefix, strlen(prefix)) == 0;
+}
+
+/* Code that is run, by the interpreter's main (cpython.run_file and the like), by exec() or by an
+ * import, shows that the interpreter is ready for a watcher: there is no other sign of it. */
+static int on_event(const char *event, void *arguments, void *data) {
+    (void)arguments;
+    (void)data;
+    if ((begins_with(event, "cpython.run_") || strcmp(event, "exec") == 0 ||
+         strcmp(event, "import") == 0) &&
+        python.thread_state() != NULL) {
+        watch();
+    }
+    return 0;
+}
+
+void code_watch_begin(void) {
+    bool complete = find(&python.add_hook, "PySys_AddAuditHook");
+    complete &= find(&python.add_watcher, "PyCode_AddWatcher"); /* from 3.12 on */
+    complete &= find(&python.thread_state, "PyThreadState_GetUnchecked") ||
+                find(&python.thread_state, "_PyThreadState_UncheckedGet"); /* its name in 3.12 */
+    complete &= find(&python.interpreter, "PyInterpreterState_Get");
+    complete &= find(&python.interpreter_id, "PyInterpreterState_GetID");
+    complete &= find(&python.take_exception, "PyErr_GetRaisedException");
+    complete &= find(&python.set_exception, "PyErr_SetRaisedException");
+    complete &= find(&python.clear, "PyErr_Clear");
+    if (complete) {
+        (void)python.add_hook(on_event, NULL);
+    }
+}

@@ -1,0 +1,156 @@
+#include "shim/publish.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shim/ring_writer.h"
+
+enum {
+    DESCRIPTOR_MIN = 1000, /* few programs come so far, and fewer count on the next one's number */
+};
+
+static struct {
+    _Atomic(struct ring *) ring; /* NULL: none */
+    pid_t pid;                   /* whose it is */
+    int fd;
+    dev_t device; /* what is behind `fd`, in case that the program has closed it */
+    ino_t inode;
+} published = {.fd = -1};
+
+static struct ring *ring_of_ours(void) {
+    return atomic_load_explicit(&published.ring, memory_order_acquire);
+}
+
+/* Moves a descriptor out of the program's way, if the limits let it. */
+static int descriptor_raise(int fd) {
+    struct rlimit limit;
+    int lowest = DESCRIPTOR_MIN;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= DESCRIPTOR_MIN) {
+        lowest = limit.rlim_cur > 1 ? (int)limit.rlim_cur - 1 : 0;
+    }
+    int raised = fcntl(fd, F_DUPFD_CLOEXEC, lowest);
+    if (raised < 0) {
+        return fd;
+    }
+    (void)close(fd);
+    return raised;
+}
+
+/* A ring that nobody can cut short: its reader need not fear SIGBUS. Its descriptor, or -1. */
+static int ring_create(struct ring **out) {
+    int fd = memfd_create(RING_FILE_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0) {
+        return -1;
+    }
+    void *memory = MAP_FAILED;
+    if (ftruncate(fd, sizeof(struct ring)) == 0 &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) {
+        memory = mmap(NULL, sizeof(struct ring), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    }
+    if (memory == MAP_FAILED) {
+        (void)close(fd);
+        return -1;
+    }
+    ring_begin(memory, (int32_t)getpid());
+    *out = memory;
+    return descriptor_raise(fd);
+}
+
+static void ring_open(void) {
+    struct ring *ring = NULL;
+    struct stat info;
+    published.pid = getpid();
+    published.fd = ring_create(&ring);
+    if (published.fd >= 0 && fstat(published.fd, &info) == 0) {
+        published.device = info.st_dev;
+        published.inode = info.st_ino;
+    }
+    atomic_store_explicit(&published.ring, ring, memory_order_release);
+}
+
+/* Lets go of the ring that a fork has inherited. */
+static void ring_leave(struct ring *ring) {
+    struct stat info;
+    atomic_store_explicit(&published.ring, NULL, memory_order_release);
+    (void)munmap(ring, sizeof *ring);
+    if (published.fd >= 0 && fstat(published.fd, &info) == 0 && info.st_dev == published.device &&
+        info.st_ino == published.inode) {
+        (void)close(published.fd);
+    }
+    published.fd = -1;
+}
+
+/* In the child of a fork, which has one thread: says so in its parent's ring, and gets one of its
+ * own if that will be read. */
+static void on_forked(void) {
+    struct ring *inherited = ring_of_ours();
+    int kept_errno = errno;
+    if (inherited != NULL) {
+        bool followed = publish_is_read() && (publish_wanted() & RING_WANTS_CHILDREN) != 0;
+        publish_process(RING_FORKED);
+        ring_leave(inherited);
+        if (followed) {
+            ring_open();
+        }
+    }
+    errno = kept_errno;
+}
+
+void publish_begin(void) {
+    int kept_errno = errno;
+    if (ring_of_ours() == NULL) {
+        ring_open();
+        (void)pthread_atfork(NULL, NULL, on_forked);
+    }
+    errno = kept_errno;
+}
+
+bool publish_has_ring(void) {
+    return ring_of_ours() != NULL;
+}
+
+bool publish_is_read(void) {
+    struct ring *ring = ring_of_ours();
+    struct timespec now;
+    if (ring == NULL) {
+        return false;
+    }
+    uint32_t heartbeat_ms = atomic_load_explicit(&ring->header.heartbeat_ms, memory_order_relaxed);
+    if (heartbeat_ms == 0 || clock_gettime(CLOCK_MONOTONIC_COARSE, &now) != 0) {
+        return false;
+    }
+    uint32_t now_ms = (uint32_t)((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+    /* The coarse clock may be behind the reader's. */
+    return (int32_t)(now_ms - heartbeat_ms) < RING_SILENCE_MS;
+}
+
+uint32_t publish_wanted(void) {
+    struct ring *ring = ring_of_ours();
+    return ring == NULL ? 0 : atomic_load_explicit(&ring->header.wants, memory_order_relaxed);
+}
+
+bool publish_is_own(void) {
+    return published.pid == getpid();
+}
+
+void publish_code(enum ring_kind kind, uint64_t address) {
+    if (publish_is_read()) {
+        const struct ring_code code = {.address = address};
+        (void)ring_write(ring_of_ours(), (uint16_t)kind, &code, sizeof code);
+    }
+}
+
+void publish_process(enum ring_kind kind) {
+    if (publish_is_read()) {
+        const struct ring_process process = {.pid = (int32_t)getpid()};
+        (void)ring_write(ring_of_ours(), (uint16_t)kind, &process, sizeof process);
+    }
+}
