@@ -34,7 +34,7 @@ struct code_cache {
     uint32_t used;
     uint64_t epoch;
     uint64_t moment;            /* from 1 on */
-    uint64_t viewed;            /* the moment of the picture that is looked at */
+    struct code_moments viewed; /* of the picture that is looked at */
     struct gone gone[GONE_MAX]; /* what was destroyed last, known or not */
     uint32_t gone_next;
     uint64_t forgotten; /* the moment of the last that had to make room there */
@@ -61,7 +61,7 @@ enum status code_cache_create(struct code_cache **out) {
     }
     cache->mask = SLOTS_FIRST - 1;
     cache->moment = 1;
-    cache->viewed = 1;
+    cache->viewed = (struct code_moments){.begun = 1, .taken = 1};
     *out = cache;
     return STATUS_OK;
 }
@@ -115,12 +115,12 @@ uint64_t code_cache_moment(const struct code_cache *cache) {
     return cache->moment;
 }
 
-uint64_t code_cache_viewed(const struct code_cache *cache) {
-    return cache->viewed;
+void code_cache_view(struct code_cache *cache, struct code_moments moments) {
+    cache->viewed = moments;
 }
 
-void code_cache_view(struct code_cache *cache, uint64_t moment) {
-    cache->viewed = moment;
+struct code_moments code_cache_viewed(const struct code_cache *cache) {
+    return cache->viewed;
 }
 
 /* Of several that were destroyed at one address, the first is the one that was known. */
@@ -149,12 +149,12 @@ void code_cache_pass(struct code_cache *cache) {
 }
 
 bool code_cache_gone_since(const struct code_cache *cache, uint64_t address) {
-    if (cache->forgotten >= cache->viewed) {
+    if (cache->forgotten >= cache->viewed.begun) {
         return true;
     }
     for (uint32_t i = cache->gone_next - 1;; i--) {
         const struct gone *gone = &cache->gone[i % GONE_MAX];
-        if (gone->moment < cache->viewed) {
+        if (gone->moment < cache->viewed.begun) {
             return false;
         }
         if (gone->address == address) {
@@ -169,9 +169,10 @@ void code_cache_doubt(struct code_cache *cache, uint64_t address) {
 
 bool code_entry_holds(const struct code_cache *cache, const struct code_entry *entry,
                       uint64_t now_ns) {
+    const struct code_moments viewed = cache->viewed;
     return entry->believed_until_ns >= now_ns &&
-           (entry->gone_at == 0 || entry->gone_at >= cache->viewed) &&
-           (entry->learned_at <= cache->viewed || !code_cache_gone_since(cache, entry->address));
+           (entry->gone_at == 0 || entry->gone_at >= viewed.taken) &&
+           (entry->learned_at <= viewed.begun || !code_cache_gone_since(cache, entry->address));
 }
 
 /* Takes a code out of use, to be freed once no batch can name it. False when that cannot be noted.

@@ -38,17 +38,22 @@ STATUS_CHECKED enum status code_cache_put(struct code_cache *cache, uint64_t add
                                           struct code *code, uint64_t now_ns);
 
 /* What the target itself says of code objects that it destroys comes at moments, which are
- * numbered. A picture belongs to the last one before it was begun: what is said to be destroyed
- * later was there, and is what the picture shows. What is learned later may be something else. */
+ * numbered. It is taken before a picture is begun and after it has been taken. What is said to be
+ * destroyed before the first is not in the picture, what is after the second is in it; of what
+ * comes between, nobody knows. What is learned after the picture may be something else that came
+ * since. */
+struct code_moments {
+    uint64_t begun, taken; /* moments when it was begun, and after it was taken */
+};
 
-/* The moment: that of a picture which is begun now. */
+/* The moment. HOT. */
 uint64_t code_cache_moment(const struct code_cache *cache);
 
-/* The moment of the picture that is looked at. HOT. */
-uint64_t code_cache_viewed(const struct code_cache *cache);
+/* From now on a picture of these moments is looked at. HOT. */
+void code_cache_view(struct code_cache *cache, struct code_moments moments);
 
-/* From now on a picture of this moment is looked at. HOT. */
-void code_cache_view(struct code_cache *cache, uint64_t moment);
+/* The moments of the picture that is looked at. HOT. */
+struct code_moments code_cache_viewed(const struct code_cache *cache);
 
 /* Takes note that the code object at `address` has been destroyed: what is known of it does not
  * hold in later pictures, even if what is there by then looks the same. HOT. */
@@ -60,8 +65,8 @@ void code_cache_note_all_gone(struct code_cache *cache);
 /* Ends the moment in which that was said. HOT. */
 void code_cache_pass(struct code_cache *cache);
 
-/* Whether what was at `address` in the picture that is looked at has been destroyed since, as far
- * as is known. HOT. */
+/* Whether what is at `address` may be another thing than in the picture that is looked at:
+ * something has been destroyed there since that was begun. HOT. */
 bool code_cache_gone_since(const struct code_cache *cache, uint64_t address);
 
 /* What is known of `address` is not believed any more. */

@@ -214,11 +214,11 @@ struct walk_result frame_walk(const struct py_layout *layout, struct code_cache 
     stack->same = 0;
     stack->cut = false;
     stack->by_mismatch = false;
-    walk.same_codes =
-        stack->moment == code_cache_viewed(codes) && stack->believed_until_ns >= now_ns;
+    const uint64_t moment = code_cache_viewed(codes).taken;
+    walk.same_codes = stack->moment == moment && stack->believed_until_ns >= now_ns;
     if (!walk.same_codes) {
         stack->believed_until_ns = UINT64_MAX;
-        stack->moment = code_cache_viewed(codes);
+        stack->moment = moment;
     }
     uint64_t newest = image_word(image->state + layout->thread.datastack_chunk, w);
     walk.current_frame = current_frame_load(&walk);

@@ -60,7 +60,7 @@ struct stack {
     struct doubt doubts[STACK_DOUBTS_MAX]; /* of the pictures taken so far for this sample */
     uint32_t doubt_count;
     uint64_t unknown_code; /* of this there is no telling any more what the picture shows of it */
-    uint64_t moment;       /* of the code cache, at the last walk */
+    uint64_t moment;       /* of the code cache, when the last walk's picture had been taken */
     uint64_t believed_until_ns; /* so long its frames' codes are, if nothing is heard */
     bool by_mismatch;           /* accepted though a check failed: to be shown as torn */
 };

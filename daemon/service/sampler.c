@@ -261,7 +261,7 @@ static enum status picture_all(struct sampler *sampler, uint64_t now_ns) {
         sampler->watch_due_ns = now_ns + WATCH_NS;
         thread_table_watch(&sampler->threads, sampler->layout, sampler->runtime->address, picture);
     }
-    enum status status = picture_take(picture, 0, &sampler->memory);
+    enum status status = thread_sampler_picture(&sampler->thread_sampler, picture, now_ns);
     if (status != STATUS_OK || !watch) {
         return status;
     }
@@ -275,7 +275,7 @@ static enum status picture_all(struct sampler *sampler, uint64_t now_ns) {
         return status;
     }
     picture_plan(sampler);
-    return picture_take(picture, 0, &sampler->memory);
+    return thread_sampler_picture(&sampler->thread_sampler, picture, now_ns);
 }
 
 /* Writes one sample of a thread. False when no batch takes it. */
@@ -304,7 +304,6 @@ static bool sample_emit(struct sampler *sampler, struct thread_record *record, b
 
 /* One tick: a picture of all threads, and a sample of each. */
 static enum status tick(struct sampler *sampler, uint64_t now_ns) {
-    thread_sampler_prepare(&sampler->thread_sampler, now_ns);
     enum status status = picture_all(sampler, now_ns);
     if (status != STATUS_OK) {
         count_missed(sampler, 1);
@@ -411,7 +410,6 @@ static void warm_up(struct sampler *sampler) {
     uint64_t now_ns = clock_now();
     for (unsigned whole = 0; whole < WARM_PASSES && now_ns < end_ns; now_ns = clock_now()) {
         atomic_store_explicit(&sampler->read_since, now_ns, memory_order_relaxed);
-        thread_sampler_prepare(&sampler->thread_sampler, now_ns);
         if (housekeep(sampler, now_ns) != STATUS_OK || picture_all(sampler, now_ns) != STATUS_OK) {
             break;
         }

@@ -51,18 +51,21 @@ static void picture_aim(struct thread_sampler *sampler, struct thread_plan *plan
     }
 }
 
-void thread_sampler_prepare(struct thread_sampler *sampler, uint64_t now_ns) {
-    shim_link_take(sampler->link, sampler->codes, now_ns);
-    sampler->moment = code_cache_moment(sampler->codes);
+enum status thread_sampler_picture(struct thread_sampler *sampler, struct picture *picture,
+                                   uint64_t now_ns) {
+    struct code_cache *codes = sampler->codes;
+    shim_link_take(sampler->link, codes, now_ns);
+    sampler->moments.begun = code_cache_moment(codes);
+    enum status status = picture_take(picture, 0, sampler->memory);
+    shim_link_take(sampler->link, codes, now_ns);
+    sampler->moments.taken = code_cache_moment(codes);
+    return status;
 }
 
 /* A picture of this thread alone. */
 static enum status picture_again(struct thread_sampler *sampler, struct thread_record *record,
                                  uint64_t now_ns, struct thread_image *image) {
     struct thread_plan *plan = &record->plan;
-    shim_link_take(sampler->link, sampler->codes, now_ns);
-    code_cache_view(sampler->codes, code_cache_moment(sampler->codes));
-    record->stack.unknown_code = 0;
     plan->chain.alone = true;
     if (plan->chain.index.count > APART_DEPTH) {
         picture_aim(sampler, plan);
@@ -73,7 +76,11 @@ static enum status picture_again(struct thread_sampler *sampler, struct thread_r
     }
     plan->changed = true; /* the picture of all threads is still to be planned anew */
     sampler->retries++;
-    enum status status = picture_take(sampler->again, 0, sampler->memory);
+    record->stack.unknown_code = 0;
+    const struct code_moments of_all = sampler->moments;
+    enum status status = thread_sampler_picture(sampler, sampler->again, now_ns);
+    code_cache_view(sampler->codes, sampler->moments);
+    sampler->moments = of_all;
     if (status != STATUS_OK) {
         return status;
     }
@@ -252,7 +259,7 @@ enum status thread_sampler_stack(struct thread_sampler *sampler, struct thread_r
         return STATUS_OK;
     }
     still_forget(&record->still);
-    code_cache_view(sampler->codes, sampler->moment);
+    code_cache_view(sampler->codes, sampler->moments);
     stack->unknown_code = 0;
     enum status status =
         record->first_span == PICTURE_FULL

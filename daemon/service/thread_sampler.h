@@ -20,10 +20,10 @@ struct thread_sampler {
     struct code_cache *codes;
     struct code_loader loader;
     struct call_pairs *pairs;
-    struct picture *again;  /* pictures of a single thread */
-    uint64_t retries;       /* such pictures taken */
-    struct shim_link *link; /* borrowed */
-    uint64_t moment;        /* of the code cache: that of the picture of all threads */
+    struct picture *again;       /* pictures of a single thread */
+    uint64_t retries;            /* such pictures taken */
+    struct shim_link *link;      /* borrowed */
+    struct code_moments moments; /* of the picture of all threads */
 };
 
 STATUS_CHECKED enum status thread_sampler_init(struct thread_sampler *sampler,
@@ -32,8 +32,10 @@ STATUS_CHECKED enum status thread_sampler_init(struct thread_sampler *sampler,
                                                struct code_cache *codes, struct shim_link *link);
 void thread_sampler_deinit(struct thread_sampler *sampler);
 
-/* To be called before the picture of all threads is taken: takes what the shim has told. */
-void thread_sampler_prepare(struct thread_sampler *sampler, uint64_t now_ns);
+/* Takes a picture of all threads, as picture_take(picture, 0, ...) does, and before and after it
+ * what the shim has told. */
+STATUS_CHECKED enum status thread_sampler_picture(struct thread_sampler *sampler,
+                                                  struct picture *picture, uint64_t now_ns);
 
 /* Finds the stack of `record` in `picture`, in which its spans begin at record->first_span. OK: the
  * stack is whole. TORN: it is what could be found, or nothing. ABSENT: the thread state cannot be

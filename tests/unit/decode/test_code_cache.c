@@ -122,9 +122,13 @@ Test(code_cache, within_its_budget_nothing_leaves) {
     code_cache_destroy(cache);
 }
 
+static void view(struct code_cache *cache, uint64_t moment) {
+    code_cache_view(cache, (struct code_moments){.begun = moment, .taken = moment});
+}
+
 /* What holds of 0x1000 in a picture of that moment. */
 static bool holds(struct code_cache *cache, uint64_t moment) {
-    code_cache_view(cache, moment);
+    view(cache, moment);
     return code_entry_holds(cache, code_cache_find(cache, 0x1000), 5);
 }
 
@@ -176,9 +180,9 @@ Test(code_cache, more_than_can_be_remembered_may_be_any) {
         code_cache_note_gone(cache, 0x2000 + i);
     }
     code_cache_pass(cache);
-    code_cache_view(cache, before);
+    view(cache, before);
     cr_expect(code_cache_gone_since(cache, 0x1000));
-    code_cache_view(cache, code_cache_moment(cache));
+    view(cache, code_cache_moment(cache));
     cr_expect_not(code_cache_gone_since(cache, 0x1000));
     put(cache, 0x1000, 1000, 5);
     uint64_t known = code_cache_moment(cache);
@@ -188,5 +192,19 @@ Test(code_cache, more_than_can_be_remembered_may_be_any) {
     cr_expect(code_cache_gone_since(cache, 0x3000));
     cr_expect_not(holds(cache, code_cache_moment(cache)));
     cr_expect_not(code_cache_gone_since(cache, 0x3000));
+    code_cache_destroy(cache);
+}
+
+Test(code_cache, what_is_destroyed_while_a_picture_is_taken_does_not_hold) {
+    struct code_cache *cache = begin();
+    put(cache, 0x1000, 1000, 5);
+    struct code_moments moments = {.begun = code_cache_moment(cache)};
+    code_cache_note_gone(cache, 0x1000);
+    code_cache_pass(cache);
+    moments.taken = code_cache_moment(cache);
+    code_cache_view(cache, moments);
+    cr_expect_not(code_entry_holds(cache, code_cache_find(cache, 0x1000), 5));
+    cr_expect(code_cache_gone_since(cache, 0x1000), "nor is it worth learning");
+    cr_expect_eq(code_cache_viewed(cache).taken, moments.taken);
     code_cache_destroy(cache);
 }

@@ -225,7 +225,8 @@ static void replaced_code(struct datastack_scene *scene) {
     cr_expect_eq(scene->stack.same, 3, SAID(scene));
     code_cache_note_gone(scene->codes, LEAF);
     code_cache_pass(scene->codes);
-    code_cache_view(scene->codes, code_cache_moment(scene->codes));
+    const uint64_t moment = code_cache_moment(scene->codes);
+    code_cache_view(scene->codes, (struct code_moments){.begun = moment, .taken = moment});
     struct walk_result result = datastack_walk(scene, true);
     cr_expect_eq(result.outcome, WALK_NEED_CODE, SAID(scene));
     cr_expect_eq(result.need, LEAF, SAID(scene));

@@ -72,7 +72,8 @@ static bool has_rung(const struct scene *scene) {
 
 /* Whether what is known of 0x1000 holds in a picture that is taken now. */
 static bool holds(struct scene *scene) {
-    code_cache_view(scene->codes, code_cache_moment(scene->codes));
+    const uint64_t moment = code_cache_moment(scene->codes);
+    code_cache_view(scene->codes, (struct code_moments){.begun = moment, .taken = moment});
     return code_entry_holds(scene->codes, code_cache_find(scene->codes, 0x1000), 0);
 }
 
