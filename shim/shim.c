@@ -1,0 +1,18 @@
+/* The beginning of the shim in a process. */
+#include <errno.h>
+#include <stdbool.h>
+
+#include "shim/exec.h"
+#include "shim/follow.h"
+#include "shim/symbols.h"
+
+/* Before main, and in everything that is not Python all that it does by itself. */
+__attribute__((constructor)) static void begin(int argc, char **argv, char **env) {
+    int errnum = errno;
+    (void)argc;
+    (void)argv;
+    exec_begin(env);
+    bool is_python = symbols_find("PySys_AddAuditHook") != NULL; /* CPython 3.8 and newer */
+    follow_begin(exec_entry(), is_python);
+    errno = errnum;
+}
