@@ -1,6 +1,5 @@
 #include "shim/code_watch.h"
 
-#include <dlfcn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -8,6 +7,7 @@
 #include <string.h>
 
 #include "shim/publish.h"
+#include "shim/symbols.h"
 
 /* Include/cpython/code.h of 3.12: PyCodeEvent. */
 enum { CODE_EVENT_DESTROY = 1 };
@@ -33,9 +33,9 @@ static struct {
  * thread that holds its GIL; two interpreters may do so at once. */
 static _Atomic int64_t watched[INTERPRETERS_MAX]; /* id + 1; 0: free */
 
-/* dlsym() returns what may be a function, which ISO C has no cast for. */
+/* What is found may be a function, which ISO C has no cast for. */
 static bool find(void *function, const char *name) {
-    void *symbol = dlsym(RTLD_DEFAULT, name);
+    void *symbol = symbols_find(name);
     memcpy(function, &symbol, sizeof symbol);
     return symbol != NULL;
 }
