@@ -21,8 +21,7 @@ static struct {
     _Atomic(struct ring *) ring; /* NULL: none */
     pid_t pid;                   /* whose it is */
     int fd;
-    dev_t device; /* what is behind `fd`, in case that the program has closed it */
-    ino_t inode;
+    struct statx file; /* what is behind `fd`, in case that the program has closed it */
 } published = {.fd = -1};
 
 static struct ring *ring_of_ours(void) {
@@ -64,25 +63,32 @@ static int ring_create(struct ring **out) {
     return descriptor_raise(fd);
 }
 
+/* statx(), since fstat() is of glibc 2.33 in what is linked with a newer one. */
+static bool file_look(int fd, struct statx *out) {
+    return fd >= 0 && statx(fd, "", AT_EMPTY_PATH, STATX_INO, out) == 0;
+}
+
+static bool file_is(int fd, const struct statx *file) {
+    struct statx now;
+    return file_look(fd, &now) && now.stx_ino == file->stx_ino &&
+           now.stx_dev_major == file->stx_dev_major && now.stx_dev_minor == file->stx_dev_minor;
+}
+
 static void ring_open(void) {
     struct ring *ring = NULL;
-    struct stat info;
     published.pid = getpid();
     published.fd = ring_create(&ring);
-    if (published.fd >= 0 && fstat(published.fd, &info) == 0) {
-        published.device = info.st_dev;
-        published.inode = info.st_ino;
+    if (!file_look(published.fd, &published.file)) {
+        published.fd = -1;
     }
     atomic_store_explicit(&published.ring, ring, memory_order_release);
 }
 
 /* Lets go of the ring that a fork has inherited. */
 static void ring_leave(struct ring *ring) {
-    struct stat info;
     atomic_store_explicit(&published.ring, NULL, memory_order_release);
     (void)munmap(ring, sizeof *ring);
-    if (published.fd >= 0 && fstat(published.fd, &info) == 0 && info.st_dev == published.device &&
-        info.st_ino == published.inode) {
+    if (file_is(published.fd, &published.file)) {
         (void)close(published.fd);
     }
     published.fd = -1;
