@@ -49,6 +49,11 @@ outer()
 Sample = collections.namedtuple("Sample", "pid iid thread frames metric")
 
 
+def shim(bits):
+    """The shim's file for interpreters of so many bits."""
+    return BIN.parent / "lib/echion" / ("libechion-shim.so" if bits == 64 else "libechion-shim-i386.so")
+
+
 class Profile:
     """A text profile: its metadata as a dict (`repeated` has all values of a key), its samples."""
 

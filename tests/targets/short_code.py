@@ -36,6 +36,7 @@ def main():
     for number, work in enumerate(works):
         work.__code__ = renamed(work.__code__, f"g{number}")
     code = template.__code__
+    print("ready", flush=True)
     end = time.monotonic() + float(sys.argv[1])
     while time.monotonic() < end:
         for number in NUMBERS:
