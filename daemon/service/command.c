@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <paths.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,12 +11,43 @@
 #include <unistd.h>
 
 #include "common/guard.h"
+#include "common/preload.h"
+#include "common/program_name.h"
+#include "common/shim_path.h"
 #include "daemon/target/process_stat.h"
 
 enum { ANCESTORS_MAX = 64 };
 
-/* In the child. Only async-signal-safe calls but execvp, which glibc keeps safe after fork. */
-_Noreturn static void become(char **argv, bool stdout_to_stderr, int go, int failure) {
+/* execvp, with the shim that suits the program in its environment, if there is one. As the shim
+ * itself does it for those that follow (shim/exec.c). */
+static void exec_with(const char *shim, char **argv) {
+    char **before = environ;
+    char entry[SHIM_PATH_MAX];
+    struct preload_room room;
+    enum program_loader loader = *shim == '\0' ? PROGRAM_OTHER : program_name_loader(argv[0]);
+    if (loader == PROGRAM_TEXT) {
+        loader = program_file_loader(AT_FDCWD, _PATH_BSHELL);
+    }
+    if (shim_path_of(shim, loader, entry) && shim_path_loads(entry, loader) &&
+        preload_measure(environ, entry, &room)) {
+        GUARD_FREE char **array = malloc(room.pointers * sizeof *array);
+        GUARD_FREE char *text = malloc(room.bytes);
+        if (array != NULL && text != NULL) {
+            preload_add(environ, entry, array, text);
+            environ = array;
+            (void)execvp(argv[0], argv);
+            environ = before;
+            if (errno != E2BIG) { /* which our entry may have made it */
+                return;
+            }
+        }
+    }
+    (void)execvp(argv[0], argv);
+}
+
+/* In the child, before which we had one thread. */
+_Noreturn static void become(char **argv, const char *shim, bool stdout_to_stderr, int go,
+                             int failure) {
     char byte;
     ssize_t got;
     do {
@@ -27,14 +59,14 @@ _Noreturn static void become(char **argv, bool stdout_to_stderr, int go, int fai
     if (stdout_to_stderr && dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {
         (void)close(STDOUT_FILENO); /* no standard error either */
     }
-    (void)execvp(argv[0], argv);
+    exec_with(shim, argv);
     int errnum = errno;
     (void)!write(failure, &errnum, sizeof errnum);
     _exit(EXIT_STATUS_NOT_FOUND);
 }
 
-enum status command_prepare(struct command *command, char **argv, bool stdout_to_stderr,
-                            struct error *error) {
+enum status command_prepare(struct command *command, char **argv, const char *shim,
+                            bool stdout_to_stderr, struct error *error) {
     int go[2] = {-1, -1};
     int failure[2] = {-1, -1};
     *command = (struct command){.go = -1, .failure = -1};
@@ -48,7 +80,7 @@ enum status command_prepare(struct command *command, char **argv, bool stdout_to
     if (pid == 0) {
         (void)close(go[1]);
         (void)close(failure[0]);
-        become(argv, stdout_to_stderr, go[0], failure[1]);
+        become(argv, shim, stdout_to_stderr, go[0], failure[1]);
     }
     int errnum = errno;
     (void)close(go[0]);

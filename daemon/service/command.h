@@ -24,8 +24,9 @@ struct command {
 };
 
 /* Forks a child that waits for command_start. With `stdout_to_stderr`, what the command writes to
- * its standard output goes to its standard error. Before any other thread starts. */
-STATUS_CHECKED enum status command_prepare(struct command *command, char **argv,
+ * its standard output goes to its standard error. `shim` is the path of what it is to preload
+ * (daemon/service/shim_file.h), or "". Before any other thread starts. */
+STATUS_CHECKED enum status command_prepare(struct command *command, char **argv, const char *shim,
                                            bool stdout_to_stderr, struct error *error);
 
 /* Ends a child that has not been started, and releases everything else. */

@@ -12,11 +12,13 @@
 #include "daemon/service/notice.h"
 #include "daemon/service/outcome.h"
 #include "daemon/service/output_file.h"
+#include "daemon/service/shim_file.h"
 #include "daemon/service/signals.h"
 
 struct launch {
     const struct options *options;
     struct command command;
+    struct shim_file shim;
     struct signals signals;
     struct family *family;
     bool over;  /* the profile is */
@@ -125,14 +127,31 @@ static int run_command(struct launch *launch, struct output_file *output) {
     return command_exit_status(&launch->command);
 }
 
+/* Without the shim the profile is what can be seen from outside. */
+static void find_shim(struct launch *launch) {
+    struct error error = {.text = ""};
+    if (launch->options->no_shim) {
+        notice_explain("sampling from outside, without the shim");
+    } else if (shim_file_open(launch->options->stealth, &launch->shim, &error) != STATUS_OK) {
+        notice_say("the shim is not used, sampling goes on from outside: %s", error.text);
+    } else {
+        notice_explain("the shim is %s; %s", launch->shim.path,
+                       launch->shim.for_32_bits ? "there is one for 32-bit programs too"
+                                                : "32-bit programs go without");
+    }
+}
+
 int launch_run(const struct options *options) {
-    struct launch launch = {.options = options, .signals = {.fd = -1}};
+    struct launch launch = {
+        .options = options, .shim = {.copies = {-1, -1}}, .signals = {.fd = -1}};
     struct output_file *output = NULL;
     struct error error = {.text = ""};
-    enum status status = command_prepare(&launch.command, options->command,
+    find_shim(&launch);
+    enum status status = command_prepare(&launch.command, options->command, launch.shim.path,
                                          output_pattern_is_stdout(options->output), &error);
     if (status != STATUS_OK) {
         notice_say("%s", error.text);
+        shim_file_close(&launch.shim);
         return EXIT_STATUS_SYSTEM;
     }
     int exit_status;
@@ -147,6 +166,7 @@ int launch_run(const struct options *options) {
     const bool hangs = !family_destroy(launch.family);
     command_deinit(&launch.command);
     signals_deinit(&launch.signals);
+    shim_file_close(&launch.shim);
     if (hangs) {
         _exit(exit_status);
     }

@@ -15,7 +15,7 @@
 #define EXPOSURE_MIN_NS NS_PER_MS
 #define EXPOSURE_MAX_NS (UINT64_C(365) * 24 * 3600 * NS_PER_S)
 
-enum { OPTION_FORMAT = 256 };
+enum { OPTION_FORMAT = 256, OPTION_NO_SHIM };
 
 static const struct option long_options[] = {
     {"pid", required_argument, NULL, 'p'},
@@ -24,6 +24,8 @@ static const struct option long_options[] = {
     {"exposure", required_argument, NULL, 'x'},
     {"cpu", no_argument, NULL, 'c'},
     {"children", no_argument, NULL, 'C'},
+    {"stealth", no_argument, NULL, 's'},
+    {"no-shim", no_argument, NULL, OPTION_NO_SHIM},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
     {"version", no_argument, NULL, 'V'},
@@ -33,7 +35,7 @@ static const struct option long_options[] = {
 };
 
 /* "+": stop at the first word that is no option; ":": report a missing argument as ':'. */
-static const char short_options[] = "+:p:o:i:x:cCqvVh";
+static const char short_options[] = "+:p:o:i:x:cCsqvVh";
 
 /* Reads a decimal number with an optional fraction from the start of `text` as a multiple of `unit`
  * nanoseconds; `*rest` is what follows it. Digits below a nanosecond are dropped. False if there is
@@ -189,6 +191,12 @@ static enum status parse_option(int option, struct options *out, struct error *e
         return STATUS_OK;
     case 'c':
         out->cpu = true;
+        return STATUS_OK;
+    case 's':
+        out->stealth = true;
+        return STATUS_OK;
+    case OPTION_NO_SHIM:
+        out->no_shim = true;
         return STATUS_OK;
     case 'q':
         out->quiet = true;

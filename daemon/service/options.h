@@ -29,6 +29,8 @@ struct options {
     uint64_t exposure_ns; /* 0: no limit; else 1 ms to 365 days */
     bool cpu;
     bool children; /* profile what the process starts and forks, too */
+    bool no_shim;  /* sample purely from outside */
+    bool stealth;  /* the shim leaves no trace that would name it */
     bool quiet;
     bool verbose;
 };

@@ -24,7 +24,7 @@ static int run(const char *script) {
     struct command command;
     struct error error = {.text = ""};
     enum exit_status exit_status = EXIT_STATUS_OK;
-    cr_assert_eq(command_prepare(&command, argv, false, &error), STATUS_OK, "%s", error.text);
+    cr_assert_eq(command_prepare(&command, argv, "", false, &error), STATUS_OK, "%s", error.text);
     cr_assert_eq(command_start(&command, "sh", &exit_status, &error), STATUS_OK, "%s", error.text);
     wait_for_end(&command);
     command_deinit(&command);
@@ -45,7 +45,7 @@ static void expect_failure(const char *name, enum status expected, enum exit_sta
     struct command command;
     struct error error = {.text = ""};
     enum exit_status exit_status = EXIT_STATUS_OK;
-    cr_assert_eq(command_prepare(&command, argv, false, &error), STATUS_OK);
+    cr_assert_eq(command_prepare(&command, argv, "", false, &error), STATUS_OK);
     cr_assert_eq(command_start(&command, name, &exit_status, &error), expected, "%s", name);
     cr_assert_eq(exit_status, exit_expected, "%s", name);
     cr_assert_not_null(strstr(error.text, name));
@@ -70,7 +70,7 @@ Test(command, that_is_not_started_ends_without_a_trace) {
     char *argv[] = {touch, path, NULL};
     struct command command;
     struct error error;
-    cr_assert_eq(command_prepare(&command, argv, false, &error), STATUS_OK);
+    cr_assert_eq(command_prepare(&command, argv, "", false, &error), STATUS_OK);
     command_deinit(&command);
     cr_assert_eq(command.pid, 0);
     cr_assert_eq(access(path, F_OK), -1);
@@ -85,7 +85,7 @@ Test(command, gets_the_signals_that_we_were_started_with) {
     char grep[] = "grep", quiet[] = "-q", file[] = "/proc/self/status";
     char nothing[] = "^SigBlk:\t0*$";
     char *argv[] = {grep, quiet, nothing, file, NULL};
-    cr_assert_eq(command_prepare(&command, argv, false, &error), STATUS_OK);
+    cr_assert_eq(command_prepare(&command, argv, "", false, &error), STATUS_OK);
     cr_assert_eq(signals_init(&signals, true, &error), STATUS_OK);
     cr_assert_eq(command_start(&command, "grep", &exit_status, &error), STATUS_OK);
     wait_for_end(&command);
