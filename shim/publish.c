@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -20,6 +21,7 @@ enum {
 static struct {
     _Atomic(struct ring *) ring; /* NULL: none */
     pid_t pid;                   /* whose it is */
+    int seccomp;                 /* its mode when we began */
     int fd;
     struct statx file; /* what is behind `fd`, in case that the program has closed it */
 } published = {.fd = -1};
@@ -43,9 +45,16 @@ static int descriptor_raise(int fd) {
     return raised;
 }
 
+/* Whether a file may be as large as a ring: to try it with less is SIGXFSZ, which ends a program.
+ */
+static bool ring_fits(void) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur >= sizeof(struct ring);
+}
+
 /* A ring that nobody can cut short: its reader need not fear SIGBUS. Its descriptor, or -1. */
 static int ring_create(struct ring **out) {
-    int fd = memfd_create(RING_FILE_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int fd = ring_fits() ? memfd_create(RING_FILE_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING) : -1;
     if (fd < 0) {
         return -1;
     }
@@ -103,7 +112,8 @@ static void on_forked(void) {
         bool followed = publish_is_read() && (publish_wanted() & RING_WANTS_CHILDREN) != 0;
         publish_process(RING_FORKED);
         ring_leave(inherited);
-        if (followed) {
+        /* A sandbox that the program has entered since may end it for what it does not expect. */
+        if (followed && prctl(PR_GET_SECCOMP) == published.seccomp) {
             ring_open();
         }
     }
@@ -113,6 +123,7 @@ static void on_forked(void) {
 void publish_begin(void) {
     int kept_errno = errno;
     if (ring_of_ours() == NULL) {
+        published.seccomp = prctl(PR_GET_SECCOMP);
         ring_open();
         (void)pthread_atfork(NULL, NULL, on_forked);
     }

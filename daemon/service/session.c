@@ -109,8 +109,10 @@ static enum status sample_program(struct session *session, struct error *error) 
     if (status != STATUS_OK) {
         return status;
     }
-    shim_link_begin(&session->link, &session->target.process, session->options->children,
-                    session->bell);
+    if (!session->options->no_shim) {
+        shim_link_begin(&session->link, &session->target.process, session->options->children,
+                        session->bell);
+    }
     (void)pthread_mutex_lock(&session->lock);
     session->sampler = sampler;
     (void)pthread_mutex_unlock(&session->lock);

@@ -101,8 +101,9 @@ class Children(profiler.TestCase):
             profile.number("samples"), profile.number("kept") + profile.number("torn")
         )
 
-    def expect_children(self, running, pid):
-        """All of the family are in the one file, and it ends well."""
+    def expect_children(self, running, pid, looked_for):
+        """All of the family are in the one file, and it ends well. `looked_for`: the children were
+        found by looking, not by the shim."""
         kin = self.children()
         for child in kin:
             self.wait_until_seen(self.out, child, "child")
@@ -116,7 +117,7 @@ class Children(profiler.TestCase):
         self.assertIn("in %d processes" % len({s.pid for s in profile.samples}), said)
         found_late = said.partition("while they ran: ")[2]
         for child in kin:
-            self.assertIn(str(child), found_late)
+            self.assertEqual(str(child) in found_late, looked_for, said)
         return profile
 
 
@@ -126,15 +127,21 @@ class Launched(Children):
             ECHION, *options, PYTHON, FAMILY, way, self.kin, stderr=subprocess.PIPE
         )
 
-    def expect_way(self, way):
-        running = self.launch(way, "-C", "-o", self.out)
+    def expect_way(self, way, *options, looked_for=False):
+        running = self.launch(way, "-C", "-o", self.out, *options)
         pid = wait_for(
             lambda: self.out.exists()
             and {s.pid for s in Profile(self.out.read_text().rpartition("\n")[0]).samples},
             "samples",
             running,
         )
-        self.expect_children(running, min(pid))
+        self.expect_children(running, min(pid), looked_for)
+
+    def test_without_the_shim_they_are_looked_for(self):
+        self.expect_way("subprocess", "--no-shim", looked_for=True)
+
+    def test_by_stealth_no_environment_leads_to_them(self):
+        self.expect_way("subprocess", "-s", looked_for=True)
 
     def test_one_file_for_each(self):
         running = self.launch("fork", "-C", "-o", self.folder / "%(pid).austin")
@@ -328,7 +335,7 @@ class EveryPython(Children):
             running = self.start(
                 ECHIOND, "-C", "-p", target.pid, "-o", self.out, stderr=subprocess.PIPE
             )
-            self.expect_children(running, target.pid)
+            self.expect_children(running, target.pid, looked_for=True)
             target.wait()
 
 
@@ -404,7 +411,7 @@ class Attached(Children):
         running = self.start(
             ECHIOND, "-C", "-p", target.pid, "-o", self.out, stderr=subprocess.PIPE
         )
-        self.expect_children(running, target.pid)
+        self.expect_children(running, target.pid, looked_for=True)
 
     def test_a_signal_ends_all(self):
         target = self.family("shell")

@@ -79,6 +79,16 @@ Test(publish, keeps_below_the_limit_of_descriptors) {
     cr_expect_eq(ring_descriptor(), 63);
 }
 
+Test(publish, does_without_where_files_must_be_small) {
+    const struct rlimit limit = {.rlim_cur = sizeof(struct ring) - 1, .rlim_max = RLIM_INFINITY};
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    publish_begin();
+    cr_expect_not(publish_has_ring());
+    cr_expect_eq(ring_descriptor(), -1);
+    publish_code(RING_CODE_DESTROYED, 1);
+    cr_expect_eq(publish_wanted(), 0);
+}
+
 Test(publish, writes_only_while_somebody_reads) {
     publish_begin();
     struct ring *ring = ring_open();
