@@ -258,13 +258,6 @@ static bool is_elsewhere(const char *path, const posix_spawn_file_actions_t *act
     return actions != NULL && actions->__used > 0 && path[0] != '/' && strchr(path, '/') != NULL;
 }
 
-/* With POSIX_SPAWN_RESETIDS it is the real user who is to read the shim. */
-static bool is_anothers(const posix_spawnattr_t *attributes) {
-    short flags = 0;
-    return attributes != NULL && posix_spawnattr_getflags(attributes, &flags) == 0 &&
-           (flags & POSIX_SPAWN_RESETIDS) != 0 && getuid() != geteuid();
-}
-
 EXPORTED int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
                          const posix_spawnattr_t *attributes, char *const argv[],
                          char *const envp[]) {
@@ -272,7 +265,7 @@ EXPORTED int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_ac
                                 .path = path,
                                 .argv = argv,
                                 .folder = AT_FDCWD,
-                                .elsewhere = is_elsewhere(path, actions) || is_anothers(attributes),
+                                .elsewhere = is_elsewhere(path, actions),
                                 .pid = pid,
                                 .actions = actions,
                                 .attributes = attributes};
@@ -286,7 +279,7 @@ EXPORTED int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_a
                                 .path = file,
                                 .argv = argv,
                                 .in_path = true,
-                                .elsewhere = is_elsewhere(file, actions) || is_anothers(attributes),
+                                .elsewhere = is_elsewhere(file, actions),
                                 .pid = pid,
                                 .actions = actions,
                                 .attributes = attributes};
