@@ -100,7 +100,7 @@ static bool read_name(int file, uint64_t offset, char *out, size_t size) {
     return true;
 }
 
-static bool read_segment(const struct image *image, unsigned index, struct segment *out) {
+static bool read_segment(const struct image *image, uint64_t index, struct segment *out) {
     if (image->wide) {
         Elf64_Phdr header;
         if (!read_whole(image->file, image->segments_at + index * sizeof header, &header,

@@ -1,5 +1,6 @@
-/* showing [FILE [TEXT]]: prints its arguments and its environment in their order, by getenv's eyes and
- * by main's, and how /proc shows it; appends "with" or "without" the shim to FILE. Ends with status 3. */
+/* showing [FILE [TEXT]]: prints its arguments and its environment in their order, by getenv's eyes
+ * and by main's, and how /proc shows it; appends "with" or "without" the shim to FILE. Ends with
+ * status 3. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

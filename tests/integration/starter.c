@@ -1,5 +1,5 @@
-/* starter HOW PROGRAM [ARGUMENT...]: starts a program by the function that HOW names, and says which
- * error that gave. */
+/* starter HOW PROGRAM [ARGUMENT...]: starts a program by the function that HOW names, and says
+ * which error that gave. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

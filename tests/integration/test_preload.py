@@ -173,9 +173,7 @@ class Programs(Preload):
 
     def test_a_small_stack(self):
         """A thread with the smallest stack there is starts a program."""
-        source = self.folder / "thread.c"
-        source.write_text(SMALL_STACK)
-        thread, showing = self.build("thread", "-pthread", source=source), self.build("showing")
+        thread, showing = self.build("small_stack", "-pthread"), self.build("showing")
         self.environment |= {f"NAME_{i}": "value" for i in range(5000)}
         self.expect_the_same(thread, "fork", showing, self.note)
         self.expect_the_same(thread, "vfork", showing, self.note)
@@ -190,36 +188,6 @@ pid = os.fork()
 if pid == 0:
     os.execve(starter, words, {"PATH": "/usr/bin:/bin"})
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-"""
-
-SMALL_STACK = r"""
-#include <limits.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-static char **words;
-static int status;
-static void *start(void *unused) {
-    pid_t pid = strcmp(words[1], "vfork") == 0 ? vfork() : fork();
-    if (pid == 0) {
-        execv(words[2], words + 2);
-        _exit(9);
-    }
-    waitpid(pid, &status, 0);
-    return unused;
-}
-int main(int argc, char **argv) {
-    pthread_attr_t attributes;
-    pthread_t thread;
-    words = argv;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, PTHREAD_STACK_MIN);
-    pthread_create(&thread, &attributes, start, NULL);
-    pthread_join(thread, NULL);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
 """
 
 
@@ -263,27 +231,13 @@ class Failures(Preload):
         self.expect_the_same(self.starter, "posix_spawn_chdir", self.showing, self.note, shims=["with"])
 
 
-LIBRARY = r"""
-#include <dlfcn.h>
-#include <stdlib.h>
-#include <unistd.h>
-__attribute__((constructor)) static void begin(void) { (void)!write(1, NAME " ", 2); }
-int execve(const char *path, char *const argv[], char *const envp[]) {
-    int (*next)(const char *, char *const *, char *const *) = dlsym(RTLD_NEXT, "execve");
-    (void)!write(1, NAME "! ", 3);
-    return next(path, argv, envp);
-}
-"""
-
-
 class OtherLibraries(Preload):
     def setUp(self):
         super().setUp()
         self.showing = self.build("showing")
-        source = self.folder / "library.c"
-        source.write_text(LIBRARY)
         for name in "ab":
-            self.build(f"{name}.so", "-shared", "-fPIC", f'-DNAME="{name}"', "-ldl", source=source)
+            self.build(f"{name}.so", "-shared", "-fPIC", f'-DNAME="{name}"', "-ldl",
+                       source=HERE / "interposer.c")
 
     def expect_kept(self, value):
         starter = self.build("starter")
