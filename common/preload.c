@@ -47,24 +47,26 @@ bool preload_measure(char *const *env, const char *entry, struct preload_room *o
     return true;
 }
 
+/* Copies a text to `at`; the place of its end. */
+static char *append(char *at, const char *text) {
+    size_t length = strlen(text);
+    memcpy(at, text, length + 1);
+    return at + length;
+}
+
 void preload_add(char *const *env, const char *entry, char **array, char *text) {
     size_t count = 0;
     const char *list = list_in_force(env, &count);
-    char *at = text;
     if (count > 0) {
         memcpy(array, env, count * sizeof *array);
     }
     array[count] = text;
     array[count + 1] = NULL;
-    memcpy(at, name, NAME_LENGTH);
-    at += NAME_LENGTH;
+    char *at = append(text, name);
     if (list != NULL) {
-        size_t length = strlen(list);
-        memcpy(at, list, length);
-        at += length;
-        *at++ = ':';
+        at = append(append(at, list), ":");
     }
-    memcpy(at, entry, strlen(entry) + 1);
+    (void)append(at, entry);
 }
 
 /* Whether the variable is one that preload_add made: what stands before the entry is the value of
@@ -82,7 +84,7 @@ static bool is_added(const char *list, const char *at, const char *previous, siz
 
 /* Takes the entry out of a list, with one of the separators beside it, and clears what is left over
  * at the end. */
-static void cut_entry(char *list, char *at, size_t length) {
+static void cut_entry(const char *list, char *at, size_t length) {
     char *rest = at + length;
     char *end = rest + strlen(rest);
     if (*rest != '\0') {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "common/guard.h"
@@ -99,7 +100,7 @@ static bool read_name(int file, uint64_t offset, char *out, size_t size) {
     return true;
 }
 
-static bool read_segment(const struct image *image, unsigned index, struct segment *out) {
+static bool read_segment(const struct image *image, uint64_t index, struct segment *out) {
     if (image->wide) {
         Elf64_Phdr header;
         if (!read_whole(image->file, image->segments_at + index * sizeof header, &header,
@@ -253,6 +254,20 @@ bool program_file_suits(int file, enum program_loader loader) {
            loader_of_head(head, sizeof head, &image) == loader;
 }
 
+/* Whether its rights are others than ours: the loader then takes no libraries from the environment,
+ * and the variable stays where it is. */
+static bool changes_rights(int file) {
+    struct statx status;
+    if (getuid() != geteuid() || getgid() != getegid() ||
+        syscall(SYS_statx, file, "", AT_EMPTY_PATH, STATX_MODE | STATX_UID | STATX_GID, &status) !=
+            0) {
+        return true;
+    }
+    return ((status.stx_mode & S_ISUID) != 0 && status.stx_uid != geteuid()) ||
+           ((status.stx_mode & S_ISGID) != 0 && status.stx_gid != getegid()) ||
+           (geteuid() != 0 && fgetxattr(file, "security.capability", NULL, 0) > 0);
+}
+
 static enum program_loader loader_of_object(int file, const unsigned char *head, size_t size) {
     struct image image = {.file = file};
     struct segment interpreter;
@@ -263,7 +278,7 @@ static enum program_loader loader_of_object(int file, const unsigned char *head,
         interpreter.size == 0 ||
         !read_whole(file, interpreter.offset, name, (size_t)interpreter.size) ||
         name[interpreter.size - 1] != '\0' || !is_glibc_loader(name) ||
-        !needs_no_sanitizer(&image)) {
+        !needs_no_sanitizer(&image) || changes_rights(file)) {
         return PROGRAM_OTHER;
     }
     return loader;

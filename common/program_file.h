@@ -9,7 +9,8 @@
 #include <stdbool.h>
 
 enum program_loader {
-    PROGRAM_OTHER,    /* nothing is to be preloaded: static, another libc or machine, a sanitizer */
+    PROGRAM_OTHER,    /* nothing is to be preloaded: static, another libc or machine, a sanitizer,
+                         other rights than ours (set-user-ID) */
     PROGRAM_TEXT,     /* the kernel does not execute it; execvp gives it to a shell */
     PROGRAM_GLIBC_64, /* the dynamic loader of glibc, for x86-64, brings it up */
     PROGRAM_GLIBC_32, /* ... and for i386 */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "common/guard.h"
 
@@ -43,7 +44,9 @@ bool shim_path_of(const char *path, enum program_loader loader, char out[static 
 
 bool shim_path_loads(const char *path, enum program_loader loader) {
     struct statfs mount;
-    GUARD_FD int file = program_file_open(AT_FDCWD, path);
+    /* access() goes by the rights of a program that we start: without capabilities, which a
+     * process that has just left root may have kept until then. */
+    GUARD_FD int file = access(path, R_OK) == 0 ? program_file_open(AT_FDCWD, path) : -1;
     return file >= 0 && program_file_suits(file, loader) && fstatfs(file, &mount) == 0 &&
            ((unsigned long)mount.f_flags & ST_NOEXEC) == 0;
 }

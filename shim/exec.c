@@ -187,10 +187,9 @@ EXPORTED int execvp(const char *file, char *const argv[]) {
     return exec_name(file, argv, environ);
 }
 
-EXPORTED int execveat(int dirfd, const char *path, char *const argv[], char *const envp[],
-                      int flags) {
+EXPORTED int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags) {
     const struct start start = {
-        .go = go_execveat, .path = path, .argv = argv, .folder = dirfd, .flags = flags};
+        .go = go_execveat, .path = path, .argv = argv, .folder = fd, .flags = flags};
     return exec_program(&start, envp);
 }
 
@@ -260,37 +259,32 @@ static bool is_elsewhere(const char *path, const posix_spawn_file_actions_t *act
     return actions != NULL && actions->__used > 0 && path[0] != '/' && strchr(path, '/') != NULL;
 }
 
-/* With POSIX_SPAWN_RESETIDS it is the real user who is to read the shim. */
-static bool is_anothers(const posix_spawnattr_t *attributes) {
-    short flags = 0;
-    return attributes != NULL && posix_spawnattr_getflags(attributes, &flags) == 0 &&
-           (flags & POSIX_SPAWN_RESETIDS) != 0 && getuid() != geteuid();
-}
-
-EXPORTED int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
-                         const posix_spawnattr_t *attributes, char *const argv[],
-                         char *const envp[]) {
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is libc's. */
+EXPORTED int posix_spawn(pid_t *pid, const char *path,
+                         const posix_spawn_file_actions_t *file_actions,
+                         const posix_spawnattr_t *attrp, char *const argv[], char *const envp[]) {
     const struct start start = {.go = go_spawn,
                                 .path = path,
                                 .argv = argv,
                                 .folder = AT_FDCWD,
-                                .elsewhere = is_elsewhere(path, actions) || is_anothers(attributes),
+                                .elsewhere = is_elsewhere(path, file_actions),
                                 .pid = pid,
-                                .actions = actions,
-                                .attributes = attributes};
+                                .actions = file_actions,
+                                .attributes = attrp};
     return start_program(&start, envp);
 }
 
-EXPORTED int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
-                          const posix_spawnattr_t *attributes, char *const argv[],
-                          char *const envp[]) {
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is libc's. */
+EXPORTED int posix_spawnp(pid_t *pid, const char *file,
+                          const posix_spawn_file_actions_t *file_actions,
+                          const posix_spawnattr_t *attrp, char *const argv[], char *const envp[]) {
     const struct start start = {.go = go_spawn,
                                 .path = file,
                                 .argv = argv,
                                 .in_path = true,
-                                .elsewhere = is_elsewhere(file, actions) || is_anothers(attributes),
+                                .elsewhere = is_elsewhere(file, file_actions),
                                 .pid = pid,
-                                .actions = actions,
-                                .attributes = attributes};
+                                .actions = file_actions,
+                                .attributes = attrp};
     return start_program(&start, envp);
 }

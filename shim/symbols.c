@@ -155,26 +155,21 @@ void *symbols_find_next(const char *name) {
     return search.found;
 }
 
-struct place {
-    char *out;
-    size_t size;
-};
-
 static int take_path(struct dl_phdr_info *info, size_t size, void *argument) {
     (void)size;
-    const struct place *place = argument;
-    size_t length = strlen(info->dlpi_name);
-    if (!is_own(info)) {
-        return 0;
+    const char **path = argument;
+    if (is_own(info)) {
+        *path = info->dlpi_name;
     }
-    if (length >= place->size) {
-        return -1;
-    }
-    memcpy(place->out, info->dlpi_name, length + 1);
-    return 1;
+    return *path != NULL;
 }
 
 bool symbols_own_path(char *out, size_t size) {
-    struct place place = {out, size};
-    return dl_iterate_phdr(take_path, &place) == 1;
+    const char *path = NULL;
+    (void)dl_iterate_phdr(take_path, &path);
+    if (path == NULL || strlen(path) >= size) {
+        return false;
+    }
+    memcpy(out, path, strlen(path) + 1);
+    return true;
 }

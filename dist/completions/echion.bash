@@ -10,7 +10,7 @@ _echion_pids() {
 _echion() {
     local program=${1##*/} current=$2 previous=$3 i word
     local options='-p --pid -o --output --format -i --interval -x --exposure
-        -c --cpu -C --children -q --quiet -v --verbose -V --version -h --help'
+        -c --cpu -C --children -s --stealth --no-shim -q --quiet -v --verbose -V --version -h --help'
     COMPREPLY=()
 
     # Up to the word that is completed: is there a command already?
@@ -41,11 +41,11 @@ _echion() {
     done
 
     case $previous in
-    --pid | -p | -[cCqv]*p)
+    --pid | -p | -[cCsqv]*p)
         mapfile -t COMPREPLY < <(compgen -W "$(_echion_pids "$current")" -- "$current")
         return
         ;;
-    --output | -o | -[cCqv]*o)
+    --output | -o | -[cCsqv]*o)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -A file -- "$current")
         return
@@ -54,11 +54,11 @@ _echion() {
         mapfile -t COMPREPLY < <(compgen -W 'austin mojo' -- "$current")
         return
         ;;
-    --interval | -i | -[cCqv]*i)
+    --interval | -i | -[cCsqv]*i)
         mapfile -t COMPREPLY < <(compgen -W '100us 1ms 10ms 100ms' -- "$current")
         return
         ;;
-    --exposure | -x | -[cCqv]*x)
+    --exposure | -x | -[cCsqv]*x)
         mapfile -t COMPREPLY < <(compgen -W '10 30 60' -- "$current")
         return
         ;;

@@ -4,7 +4,7 @@
 function __echion_command
     set -l words (commandline -opc)
     # Fails, and leaves argv empty, where an option's value is yet to come.
-    argparse -s p/pid= o/output= format= i/interval= x/exposure= c/cpu C/children q/quiet v/verbose \
+    argparse -s p/pid= o/output= format= i/interval= x/exposure= c/cpu C/children s/stealth no-shim q/quiet v/verbose \
         V/version h/help -- $words[2..-1] 2>/dev/null
     string escape -- $argv
 end
@@ -31,6 +31,8 @@ for program in echion echiond
     complete -c $program -n __echion_no_command -s x -l exposure -x -a '10 30 60' -d 'Sample for so many seconds'
     complete -c $program -n __echion_no_command -s c -l cpu -d 'CPU time, of the threads that use some'
     complete -c $program -n __echion_no_command -s C -l children -d 'Profile what it starts and forks, too'
+    complete -c $program -n __echion_no_command -s s -l stealth -d 'Name nothing of ours in the started process'
+    complete -c $program -n __echion_no_command -l no-shim -d 'Sample purely from outside'
     complete -c $program -n __echion_no_command -s q -l quiet -d 'No progress line and no line at the end'
     complete -c $program -n __echion_no_command -s v -l verbose -d 'Explain what is found and decided'
     complete -c $program -n __echion_no_command -s V -l version -d 'Print the version'

@@ -12,6 +12,8 @@ BUILD = pathlib.Path(os.environ.get("ECHION_BUILD") or sources.ROOT / "build" / 
 INSTALLED = {
     "bin/echion",
     "bin/echiond",
+    "lib/echion/libechion-shim.so",
+    "lib/echion/libechion-shim-i386.so",
     "share/man/man1/echion.1",
     "share/man/man8/echiond.8",
     "share/bash-completion/completions/echion",

@@ -14,7 +14,7 @@ BASH = "dist/completions/echion.bash"
 ZSH = "dist/completions/_echion"
 FISH = "dist/completions/echion.fish"
 
-LONG = r"--[a-z]+"
+LONG = r"--[a-z]+(?:-[a-z]+)*"
 SHORT = r"(?<![\w-])-[a-zA-Z]\b"
 
 
@@ -27,7 +27,7 @@ def parser_options():
     text = sources.text(pathlib.Path("daemon/service/options.c"))
     table = re.search(r"long_options\[\] = \{(.*?)\n\};", text, re.DOTALL).group(1)
     short = re.search(r'short_options\[\] = "\+?:?([^"]*)"', text).group(1)
-    long = {f"--{name}" for name in re.findall(r'\{"(\w+)"', table)}
+    long = {f"--{name}" for name in re.findall(r'\{"([\w-]+)"', table)}
     return long | {f"-{letter}" for letter in short.replace(":", "")}
 
 
@@ -59,7 +59,7 @@ class Options(unittest.TestCase):
     def test_help(self):
         for program in PROGRAMS:
             text = help_of(program)
-            listed = re.findall(r"^  +(-\w|--\w+)(?:, (--\w+))?", text, re.MULTILINE)
+            listed = re.findall(r"^  +(-\w|--[\w-]+)(?:, (--[\w-]+))?", text, re.MULTILINE)
             self.assertEqual({word for pair in listed for word in pair if word}, self.options)
             for line in text.splitlines():
                 self.assertLessEqual(len(line), 80)
@@ -95,7 +95,7 @@ class Options(unittest.TestCase):
 
     def test_zsh_completion(self):
         own = sources.text(pathlib.Path(ZSH)).split("\n_echion() {")[1]
-        pairs = re.findall(r"\{(-\w)\+?,(--\w+)=?\}", own) + re.findall(r"'(--\w+)=()", own)
+        pairs = re.findall(r"\{(-\w)\+?,(--\w+)=?\}", own) + re.findall(r"'(--[\w-]+)=?\[()", own)
         self.assertEqual({word for pair in pairs for word in pair if word}, self.options)
         subprocess.run(["zsh", "-n", sources.ROOT / ZSH], check=True, timeout=60)
 

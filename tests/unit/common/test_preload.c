@@ -6,6 +6,8 @@
 #include "common/preload.h"
 
 #define SHIM "/opt/echion/shim.so"
+#define BEFORE_SHIM "x/opt/echion/shim.so"
+#define BEHIND_SHIM "/opt/echion/shim.sox"
 
 /* An environment as the kernel lays it out: strings one behind the other. */
 struct laid_out {
@@ -152,8 +154,8 @@ Test(preload, another_array_of_the_same_strings) {
 
 /* Whatever stands there: with the entry and without it again it is the same. */
 Test(preload, random_environments) {
-    static const char *const pieces[] = {"LD_PRELOAD", "=",  ":", " ",      SHIM "x",
-                                         "a.so",       "X=", "",  "x" SHIM, "LD_"};
+    static const char *const pieces[] = {"LD_PRELOAD", "=",  ":", " ",         BEHIND_SHIM,
+                                         "a.so",       "X=", "",  BEFORE_SHIM, "LD_"};
     unsigned seed = 7;
     for (unsigned round = 0; round < 20000; round++) {
         static char strings[8][128];

@@ -45,7 +45,8 @@ Test(options, attach_with_everything_default) {
     cr_assert_str_eq(options.output, "%(pid).austin");
     cr_assert_eq(options.interval_ns, 1000000);
     cr_assert_eq(options.exposure_ns, 0);
-    cr_assert_not(options.format_given || options.cpu || options.quiet || options.verbose);
+    cr_assert_not(options.format_given || options.cpu || options.quiet || options.verbose ||
+                  options.stealth || options.no_shim);
 }
 
 Test(options, short_options_bundle) {
@@ -55,11 +56,17 @@ Test(options, short_options_bundle) {
     cr_assert(options.cpu && options.children && options.quiet && options.verbose);
     cr_assert_eq(options.pid, 77);
     cr_assert_str_eq(options.output, "-");
+    cr_assert_eq(parse(&options, &error, "-sCp77", NULL), STATUS_OK);
+    cr_assert(options.stealth && options.children && !options.no_shim);
 }
 
 Test(options, long_options) {
     struct options options;
     struct error error;
+    cr_assert_eq(parse(&options, &error, "--no-shim", "python3", NULL), STATUS_OK);
+    cr_assert(options.no_shim && !options.stealth);
+    cr_assert_eq(parse(&options, &error, "--stealth", "python3", NULL), STATUS_OK);
+    cr_assert(options.stealth && !options.no_shim);
     cr_assert_eq(parse(&options, &error, "--pid=5", "--output", "x.mojo", "--interval=2ms",
                        "--exposure", "0.25", "--cpu", "--quiet", "--verbose", "--format=mojo",
                        NULL),
