@@ -25,6 +25,9 @@ struct thread_record {
     uint64_t native;  /* PyThreadState.native_thread_id, 0 before 3.11: in the target's namespace */
     int32_t tid;      /* in the daemon's PID namespace; 0 while unknown */
     char *label;      /* as shown, owned; NULL while unknown */
+    bool named;       /* the label is a name, not a number in its place */
+    bool late;        /* the label was found when samples had been taken: it is theirs, too */
+    bool bound;       /* the ids are those of a thread of its own; see thread_table_scan */
     bool seen;        /* by the scan under way */
     uint32_t place;   /* in the order of the target's lists */
 
@@ -70,7 +73,10 @@ void thread_table_deinit(struct thread_table *table);
  * states that are still there (the same address and id), frees those that ended, makes new ones.
  * Cold: a read per interpreter and thread. TORN if the lists change under the scan or make no
  * sense, the table is then unchanged but for records marked; `changed` says whether anything came
- * or went, or is another thread's than it was. */
+ * or went, or is another thread's than it was.
+ *
+ * A thread state is made by the thread that starts another one. Until the new thread runs, it has
+ * its maker's ids (to 3.11) or none: such a record is not `bound`, and it is no thread yet. */
 STATUS_CHECKED enum status thread_table_scan(struct thread_table *table,
                                              const struct memory *memory,
                                              const struct py_layout *layout, struct raddr runtime,
@@ -81,11 +87,17 @@ STATUS_CHECKED enum status thread_table_scan(struct thread_table *table,
 void thread_table_watch(struct thread_table *table, const struct py_layout *layout,
                         struct raddr runtime, struct picture *picture);
 
-/* HOT. Whether the target's lists differ from what the last scan found, as far as a picture tells
- * that thread_table_watch has added to: by the heads in it, and by what every thread state in it is
- * and names before and behind itself. */
+/* HOT. Whether the target's lists differ from what the last scan found, as far as a picture tells:
+ * by what every thread state in it is and names before and behind itself, and by the heads in it,
+ * if thread_table_watch has added them. */
 bool thread_table_has_changed(const struct thread_table *table, const struct py_layout *layout,
-                              const struct picture *picture);
+                              const struct picture *picture, bool heads);
+
+/* HOT. Whether the bytes of a thread state, layout->thread.size of them, are still those of the
+ * record's thread: another one may have been made in its place, or a new thread may have taken it
+ * that had not run when it was last looked at. */
+bool thread_record_is_same(const struct thread_record *record, const struct py_layout *layout,
+                           const uint8_t *state);
 
 /* Makes room for `depth` frames in a thread's stack. Cold. */
 STATUS_CHECKED enum status thread_record_reserve(struct thread_record *record, uint32_t depth);
