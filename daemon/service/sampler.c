@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/service/clock.h"
 #include "daemon/service/cpu_totals.h"
 #include "daemon/service/emitter.h"
 #include "daemon/service/label_schedule.h"
@@ -57,14 +58,11 @@ struct sampler {
     _Atomic uint64_t retries, found, cpu_native_us, cpu_unseen_us;
 };
 
-static uint64_t clock_of(clockid_t clock) {
+/* CPU time of this thread. */
+static uint64_t cpu_now_ns(void) {
     struct timespec now;
-    (void)clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
-static uint64_t clock_now(void) {
-    return clock_of(CLOCK_MONOTONIC);
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 static void count_add(_Atomic uint64_t *count, uint64_t by) {
@@ -181,10 +179,10 @@ void sampler_describe(const struct sampler *sampler, char *out, unsigned size) {
 /* Brings the threads and their labels up to date. Cold. */
 static enum status threads_refresh(struct sampler *sampler, uint64_t now_ns) {
     bool changed = false;
-    uint64_t begun_ns = clock_now();
+    uint64_t begun_ns = clock_now_ns();
     enum status status = thread_table_scan(&sampler->threads, &sampler->memory, sampler->layout,
                                            sampler->runtime->address, now_ns, &changed);
-    uint64_t rest_ns = SCAN_RESTS * (clock_now() - begun_ns);
+    uint64_t rest_ns = SCAN_RESTS * (clock_now_ns() - begun_ns);
     sampler->scan_due_ns = begun_ns + (rest_ns < WATCH_NS ? rest_ns : WATCH_NS);
     if (status != STATUS_OK) {
         return status;
@@ -216,13 +214,14 @@ static void cpu_refresh(struct sampler *sampler) {
 
 /* Names the threads, and what the batch has of them. Cold. */
 static void labels_refresh(struct sampler *sampler) {
-    uint64_t begun_ns = clock_of(CLOCK_THREAD_CPUTIME_ID);
-    uint32_t nameless =
-        thread_labels_update(sampler->labels, &sampler->memory, sampler->layout, &sampler->threads);
+    bool all = clock_now_ns() >= sampler->label_schedule.all_due_ns;
+    uint64_t begun_ns = cpu_now_ns();
+    uint32_t nameless = thread_labels_update(sampler->labels, &sampler->memory, sampler->layout,
+                                             &sampler->threads, all);
     emitter_relabel(&sampler->emitter);
     cpu_refresh(sampler);
-    label_schedule_looked(&sampler->label_schedule, clock_now(),
-                          clock_of(CLOCK_THREAD_CPUTIME_ID) - begun_ns, nameless);
+    label_schedule_looked(&sampler->label_schedule, clock_now_ns(), all, cpu_now_ns() - begun_ns,
+                          nameless);
 }
 
 /* What has to be done now and then, before a picture: look for threads that came or went, and for
@@ -371,14 +370,13 @@ static uint64_t wake_time(const struct sampler *sampler, uint64_t due_ns, uint64
 /* Sleeps until `due_ns`, in steps, so that a stop is noticed, a batch goes out in time, and threads
  * get their names. The time then. */
 static uint64_t wait_until(struct sampler *sampler, uint64_t due_ns) {
-    uint64_t now_ns = clock_now();
+    uint64_t now_ns = clock_now_ns();
     while (now_ns < due_ns && !atomic_load_explicit(&sampler->stop, memory_order_relaxed)) {
         labels_catch(sampler, now_ns);
         uint64_t wake_ns = wake_time(sampler, due_ns, now_ns);
-        struct timespec wake = {.tv_sec = (time_t)(wake_ns / 1000000000U),
-                                .tv_nsec = (long)(wake_ns % 1000000000U)};
+        struct timespec wake = clock_timespec(wake_ns);
         (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &wake, NULL);
-        now_ns = clock_now();
+        now_ns = clock_now_ns();
         emitter_flush(&sampler->emitter, now_ns);
     }
     return now_ns;
@@ -440,9 +438,9 @@ static enum status failure_judge(struct sampler *sampler, enum status status, ui
  * where frames, code and generators lie is not known at first, and a stack that moves is read torn
  * while it is learned. What goes wrong shows at the first tick. */
 static void warm_up(struct sampler *sampler) {
-    const uint64_t end_ns = clock_now() + sampler->options.warm_up_ns;
-    uint64_t now_ns = clock_now();
-    for (unsigned whole = 0; whole < WARM_PASSES && now_ns < end_ns; now_ns = clock_now()) {
+    const uint64_t end_ns = clock_now_ns() + sampler->options.warm_up_ns;
+    uint64_t now_ns = clock_now_ns();
+    for (unsigned whole = 0; whole < WARM_PASSES && now_ns < end_ns; now_ns = clock_now_ns()) {
         atomic_store_explicit(&sampler->read_since, now_ns, memory_order_relaxed);
         if (housekeep(sampler, now_ns) != STATUS_OK || picture_all(sampler, now_ns) != STATUS_OK) {
             break;
@@ -470,7 +468,7 @@ enum status sampler_run(struct sampler *sampler, struct error *error) {
     if (sampler->options.warm_up_ns > 0) {
         warm_up(sampler);
     }
-    uint64_t due_ns = clock_now();
+    uint64_t due_ns = clock_now_ns();
     sampler->sane_ns = due_ns;
     while (status == STATUS_OK) {
         uint64_t now_ns = wait_until(sampler, due_ns);

@@ -152,14 +152,25 @@ static struct interpreter_names *names_of(struct thread_labels *labels, uint64_t
 
 /* Reads the names of every interpreter that has threads, and forgets those of others. */
 static void names_refresh(struct thread_labels *labels, const struct memory *memory,
-                          const struct py_layout *layout, const struct thread_table *threads) {
+                          const struct py_layout *layout, const struct thread_table *threads,
+                          bool all) {
+    uint32_t nameless = 0;
+    bool natives = true;
+    for (uint32_t i = 0; i < threads->count; i++) {
+        nameless += threads->records[i]->named ? 0 : 1;
+        natives = natives && (threads->records[i]->native > 0 || !threads->records[i]->bound);
+    }
     for (uint32_t i = 0; i < threads->count; i++) {
         struct interpreter_names *names = names_of(labels, threads->records[i]->interpreter);
         if (names != NULL && !names->used) {
             names->used = true;
             /* Where it fails the names of before stay. */
-            names->fresh = thread_names_refresh(names->names, memory, layout,
-                                                raddr_make(names->interpreter)) == STATUS_OK;
+            struct raddr interpreter = raddr_make(names->interpreter);
+            enum status status =
+                all || !natives
+                    ? thread_names_refresh(names->names, memory, layout, interpreter)
+                    : thread_names_extend(names->names, memory, layout, interpreter, nameless);
+            names->fresh = status == STATUS_OK;
         }
     }
     for (unsigned i = 0; i < NAMED_INTERPRETERS_MAX; i++) {
@@ -303,10 +314,11 @@ static uint32_t labels_set(struct thread_labels *labels, const struct memory *me
 }
 
 uint32_t thread_labels_update(struct thread_labels *labels, const struct memory *memory,
-                              const struct py_layout *layout, struct thread_table *threads) {
+                              const struct py_layout *layout, struct thread_table *threads,
+                              bool all) {
     /* Where the list cannot be had, the one of before has to do. */
     (void)!threads_list(labels->process, &labels->threads);
     natives_find(labels, memory, layout, threads);
-    names_refresh(labels, memory, layout, threads);
+    names_refresh(labels, memory, layout, threads, all);
     return labels_set(labels, memory, layout, threads);
 }

@@ -159,18 +159,22 @@ static bool ids_are_of(const struct thread_ids *ids, const struct py_layout *lay
            (layout->thread.native_thread_id == LAYOUT_ABSENT || ids->native == record->native);
 }
 
-/* Whether a state of the same interpreter that is older has the ids that this one has. */
-static bool ids_are_makers(const struct thread_table *table, const struct py_layout *layout,
-                           const struct thread_record *record) {
-    const struct thread_ids ids = {.pthread = record->pthread, .native = record->native};
+/* Whether the ids are the thread's own. Of the two, the kernel's is written last. Ids that an older
+ * state of the same interpreter has are those of this one's maker. */
+static bool ids_are_own(const struct thread_table *table, const struct py_layout *layout,
+                        const struct thread_record *record) {
+    bool has_native = layout->thread.native_thread_id != LAYOUT_ABSENT;
+    if (record->pthread == 0 || (has_native && record->native == 0)) {
+        return false;
+    }
     for (uint32_t i = 0; i < table->count; i++) {
         const struct thread_record *other = table->records[i];
         if (other->interpreter == record->interpreter && other->state_id < record->state_id &&
-            ids_are_of(&ids, layout, other)) {
-            return true;
+            (has_native ? other->native == record->native : other->pthread == record->pthread)) {
+            return false;
         }
     }
-    return false;
+    return true;
 }
 
 /* Finds out which of the records are of threads that have begun to run. Bound once is bound until
@@ -178,8 +182,7 @@ static bool ids_are_makers(const struct thread_table *table, const struct py_lay
 static void table_bind(struct thread_table *table, const struct py_layout *layout) {
     for (uint32_t i = 0; i < table->count; i++) {
         struct thread_record *record = table->records[i];
-        record->bound =
-            record->bound || (record->pthread != 0 && !ids_are_makers(table, layout, record));
+        record->bound = record->bound || ids_are_own(table, layout, record);
     }
 }
 

@@ -1,10 +1,11 @@
 """short_threads: threads that live for a moment, each below a function that is numbered as its name is.
 
-    short_threads.py busy|rest MILLISECONDS TOGETHER COUNT
+    short_threads.py busy|rest MILLISECONDS TOGETHER COUNT [SECONDS]
 
 Prints a line once it stands. With the first line of standard input, starts COUNT threads, TOGETHER of them
-at a time, that each live so long, busy or at rest; prints a line when all have ended, and ends with standard
-input. Thread 7 is called "short 7" and runs body_7. No code is freed meanwhile: what a frame is called can be
+at a time, that each live so long, busy or at rest, and the same again until SECONDS are over; prints how many
+it has started when all have ended, and ends with standard input. Thread 7 is called "short 7" and runs body_7.
+No code is freed meanwhile: what a frame is called can be
 told by its code's address for as long as this runs.
 """
 
@@ -36,12 +37,15 @@ if __name__ == "__main__":
     bodies = [numbered(number) for number in range(count)]
     print("ready", flush=True)
     sys.stdin.readline()
-    for first in range(0, count, together):
-        numbers = range(first, min(first + together, count))
+    end = time.monotonic() + (float(sys.argv[5]) if len(sys.argv) > 5 else 0)
+    started = 0
+    while started < count or time.monotonic() < end:
+        numbers = [number % count for number in range(started, started + together)]
         threads = [threading.Thread(target=bodies[n], name="short %d" % n) for n in numbers]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    print("done", flush=True)
+        started += together
+    print(started, flush=True)
     sys.stdin.read()
