@@ -2,7 +2,8 @@
 
 #include "daemon/service/label_schedule.h"
 
-static const uint64_t US = 1000, MS = 1000000;
+#define US UINT64_C(1000)
+#define MS UINT64_C(1000000)
 
 static const uint64_t start = UINT64_C(1000000000000);
 
