@@ -95,20 +95,40 @@ static uint32_t label_length(const char *label) {
     return (uint32_t)length;
 }
 
-uint32_t batch_thread(struct batch *batch, int32_t pid, int64_t interpreter, const char *label) {
+/* Keeps a copy of `label`; where it is, or BATCH_FULL. */
+static uint32_t label_add(struct batch *batch, const char *label) {
     uint32_t length = label_length(label);
-    if (batch->thread_count == batch->thread_capacity ||
-        batch->label_capacity - batch->label_size < length + 1) {
+    if (batch->label_capacity - batch->label_size < length + 1) {
         return BATCH_FULL;
     }
-    char *copy = batch->labels + batch->label_size;
-    memcpy(copy, label, length);
-    copy[length] = '\0';
-    uint32_t index = batch->thread_count++;
-    batch->threads[index] = (struct batch_thread){
-        .pid = pid, .interpreter = interpreter, .label_at = batch->label_size};
+    uint32_t at = batch->label_size;
+    memcpy(batch->labels + at, label, length);
+    batch->labels[at + length] = '\0';
     batch->label_size += length + 1;
+    return at;
+}
+
+uint32_t batch_thread(struct batch *batch, int32_t pid, int64_t interpreter, const char *label) {
+    if (batch->thread_count == batch->thread_capacity) {
+        return BATCH_FULL;
+    }
+    uint32_t at = label_add(batch, label);
+    if (at == BATCH_FULL) {
+        return BATCH_FULL;
+    }
+    uint32_t index = batch->thread_count++;
+    batch->threads[index] =
+        (struct batch_thread){.pid = pid, .interpreter = interpreter, .label_at = at};
     return index;
+}
+
+bool batch_relabel(struct batch *batch, uint32_t thread, const char *label) {
+    uint32_t at = label_add(batch, label);
+    if (at == BATCH_FULL) {
+        return false;
+    }
+    batch->threads[thread].label_at = at;
+    return true;
 }
 
 bool batch_sample(struct batch *batch, uint32_t thread, uint32_t node, uint32_t count,

@@ -80,6 +80,10 @@ uint32_t batch_child(struct batch *batch, uint32_t parent, const struct code *co
  * be remembered by the caller until the batch is handed over; BATCH_FULL without room. */
 uint32_t batch_thread(struct batch *batch, int32_t pid, int64_t interpreter, const char *label);
 
+/* Gives a thread of this batch another label, for the samples that it has there, too. False without
+ * room: it keeps the one that it has. */
+bool batch_relabel(struct batch *batch, uint32_t thread, const char *label);
+
 /* Adds `count` equal samples of `metric` microseconds together. False without room. */
 bool batch_sample(struct batch *batch, uint32_t thread, uint32_t node, uint32_t count,
                   int64_t metric);

@@ -35,6 +35,7 @@ struct thread_names {
     struct py_reader *reader;
     struct py_types types;
     struct thread_objects objects;
+    struct raddr active;                  /* the dict that the last refresh has read */
     uint32_t threading_hint, active_hint; /* where they were in their dicts the last time */
     struct raddr absent_keys; /* the state of sys.modules when threading was not in it */
     uint32_t absent_count;
@@ -256,12 +257,13 @@ static enum status read_batch(struct thread_names *names) {
     return py_reader_failed(names->reader);
 }
 
-/* Reads all threads of the dict into names->next. */
-static enum status read_active(struct thread_names *names, const struct py_dict *active) {
+/* Reads the threads of the dict from entry `first` on into names->next. */
+static enum status read_active(struct thread_names *names, const struct py_dict *active,
+                               uint32_t first) {
     const struct py_layout *layout = py_reader_layout(names->reader);
     struct thread_objects *objects = &names->objects;
     list_clear(&names->next);
-    for (uint32_t first = 0; first < active->count;) {
+    while (first < active->count) {
         struct py_dict_entry entries[THREAD_OBJECTS_MAX];
         uint32_t count =
             active->count - first < THREAD_OBJECTS_MAX ? active->count - first : THREAD_OBJECTS_MAX;
@@ -295,8 +297,9 @@ static enum status read_names(struct thread_names *names, struct raddr interpret
         status = py_dict_open(names->reader, &names->types, address, &active);
     }
     if (status == STATUS_OK) {
-        status = read_active(names, &active);
+        status = read_active(names, &active, 0);
     }
+    names->active = status == STATUS_OK ? address : RADDR_NULL;
     if (status == STATUS_OK && !lenient) {
         status = py_dict_open(names->reader, &names->types, address, &after);
         if (status == STATUS_OK &&
@@ -305,6 +308,17 @@ static enum status read_names(struct thread_names *names, struct raddr interpret
         }
     }
     return status;
+}
+
+/* Makes what was read the names that there are. */
+static void names_turn(struct thread_names *names) {
+    list_finish(&names->next);
+    if (!list_equal(&names->current, &names->next)) {
+        names->generation++;
+    }
+    struct list previous = names->current;
+    names->current = names->next;
+    names->next = previous;
 }
 
 enum status thread_names_refresh(struct thread_names *names, const struct memory *memory,
@@ -329,13 +343,48 @@ enum status thread_names_refresh(struct thread_names *names, const struct memory
     } else if (status != STATUS_OK) {
         return status;
     }
+    names_turn(names);
+    return status;
+}
+
+/* Adds the names of before to those read now, which come first where both have one. */
+static enum status keep_others(struct thread_names *names) {
     list_finish(&names->next);
-    if (!list_equal(&names->current, &names->next)) {
-        names->generation++;
+    const size_t read = names->next.count;
+    for (size_t i = 0; i < names->current.count; i++) {
+        const struct thread_name *name = &names->current.items[i].name;
+        const struct list newer = {.items = names->next.items, .count = read};
+        if (list_find(&newer, name->ident) == NULL) {
+            enum status status = list_append(&names->next, *name, name->text);
+            if (status != STATUS_OK) {
+                return status;
+            }
+        }
     }
-    struct list previous = names->current;
-    names->current = names->next;
-    names->next = previous;
+    return STATUS_OK;
+}
+
+enum status thread_names_extend(struct thread_names *names, const struct memory *memory,
+                                const struct py_layout *layout, struct raddr interpreter,
+                                uint32_t newest) {
+    if (raddr_is_null(names->active)) {
+        return thread_names_refresh(names, memory, layout, interpreter);
+    }
+    struct py_dict active;
+    py_reader_start(names->reader, memory, layout, WORK_MAX);
+    py_types_reset(&names->types);
+    thread_objects_reset(&names->objects);
+    enum status status = py_dict_open(names->reader, &names->types, names->active, &active);
+    if (status == STATUS_OK) {
+        newest = (newest + THREAD_OBJECTS_MAX - 1) / THREAD_OBJECTS_MAX * THREAD_OBJECTS_MAX;
+        status = read_active(names, &active, active.count > newest ? active.count - newest : 0);
+    }
+    if (status == STATUS_OK) {
+        status = keep_others(names);
+    }
+    if (status == STATUS_OK) {
+        names_turn(names);
+    }
     return status;
 }
 

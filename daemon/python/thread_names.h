@@ -1,7 +1,8 @@
 /* thread_names: the names of one interpreter's threads, as its `threading` module knows them, read
  * from the target's memory. Owned by whoever creates it, one per interpreter; one thread at a time.
- * Cold: a refresh is about a dozen system calls per 32 threads, to be made when a thread appears
- * and a few times a second, since threads are renamed.
+ * Cold: a refresh is about two dozen system calls and another dozen per 32 threads, to be made a
+ * few times a second, since threads are renamed. When a thread appears, a look at the newest names
+ * will do.
  *
  * The way there: the interpreter's sys.modules, `threading`, its `_active`: a dict from ident (the
  * pthread_t) to Thread. What was read torn yields no name rather than a wrong one. A program that
@@ -42,6 +43,16 @@ STATUS_CHECKED enum status thread_names_refresh(struct thread_names *names,
                                                 const struct memory *memory,
                                                 const struct py_layout *layout,
                                                 struct raddr interpreter);
+
+/* Reads the `newest` entries of the list, or a few more, and keeps the other names: a thread that
+ * came since is among the last in it. Names of threads that ended since stay, so this is for
+ * callers that know the native ids of theirs. As thread_names_refresh otherwise, which it calls the
+ * first time; only a refresh notices that the program has put another list in the place of this
+ * one. */
+STATUS_CHECKED enum status thread_names_extend(struct thread_names *names,
+                                               const struct memory *memory,
+                                               const struct py_layout *layout,
+                                               struct raddr interpreter, uint32_t newest);
 
 /* Grows with each refresh that changed something. */
 uint64_t thread_names_generation(const struct thread_names *names);

@@ -73,6 +73,17 @@ bool emitter_ready(struct emitter *emitter, uint64_t now_ns) {
     return emitter->batch != NULL;
 }
 
+void emitter_relabel(struct emitter *emitter) {
+    for (uint32_t i = 0; i < emitter->threads->count; i++) {
+        struct thread_record *record = emitter->threads->records[i];
+        if (record->late && emitter->batch != NULL && record->batch_thread != BATCH_FULL &&
+            !batch_relabel(emitter->batch, record->batch_thread, record->label)) {
+            record->batch_thread = BATCH_FULL; /* at least from now on */
+        }
+        record->late = false;
+    }
+}
+
 /* Registers the thread and finds the nodes of its frames. BATCH_FULL when the batch has no room. */
 static uint32_t stack_node(struct batch *batch, struct thread_record *record, int32_t pid,
                            bool torn) {

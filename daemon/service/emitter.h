@@ -37,6 +37,9 @@ void emitter_turn(struct emitter *emitter, uint64_t now_ns);
 /* Hands over the last batch. */
 void emitter_finish(struct emitter *emitter);
 
+/* Gives the samples that the batch has of `late` threads the labels that were found since. */
+void emitter_relabel(struct emitter *emitter);
+
 /* The node of a thread's stack in the batch being filled, with ":INVALID:" as its innermost frame
  * if `torn`; BATCH_FULL when no batch takes it. May turn to another batch. */
 uint32_t emitter_node(struct emitter *emitter, struct thread_record *record, bool torn,

@@ -9,8 +9,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/service/clock.h"
 #include "daemon/service/cpu_totals.h"
 #include "daemon/service/emitter.h"
+#include "daemon/service/label_schedule.h"
 #include "daemon/service/punctual.h"
 #include "daemon/service/thread_account.h"
 #include "daemon/service/thread_labels.h"
@@ -20,9 +22,8 @@
 enum {
     ALL_SPANS = 64 * 1024,
     ALL_BYTES = 64 << 20,
-    WATCH_NS = 900 * 1000,            /* the thread lists are checked that often at most */
-    LABELS_NS = 500 * 1000 * 1000,    /* and the threads' names read */
-    NAMELESS_NS = 20 * 1000 * 1000,   /* the same while a new thread has none */
+    WATCH_NS = 900 * 1000, /* the heads of the thread lists are read that often at most */
+    SCAN_RESTS = 3,        /* no scan of the lists for so many times what the last one took */
     PATIENCE_NS = 1000 * 1000 * 1000, /* structures that make no sense for so long are corrupt */
     FAILURES_MIN = 4,                 /* and are not called so after fewer attempts */
     STOP_POLL_NS = 10 * 1000 * 1000,
@@ -45,10 +46,10 @@ struct sampler {
     uint32_t planned_spans;  /* those of the threads' plans; heads of lists may follow */
     bool planned;            /* they are those of the threads there are */
     bool rescan;             /* the lists changed, or a thread state could not be read */
-    uint64_t watch_due_ns, labels_due_ns;
-    uint64_t changed_ns; /* when threads last came or went */
-    uint64_t sane_ns;    /* when the structures last made sense */
-    uint32_t failures;   /* ticks in a row that failed since */
+    uint64_t watch_due_ns, scan_due_ns;
+    struct label_schedule label_schedule;
+    uint64_t sane_ns;  /* when the structures last made sense */
+    uint32_t failures; /* ticks in a row that failed since */
 
     atomic_bool stop;
     _Atomic uint64_t read_since;
@@ -57,10 +58,11 @@ struct sampler {
     _Atomic uint64_t retries, found, cpu_native_us, cpu_unseen_us;
 };
 
-static uint64_t clock_now(void) {
+/* CPU time of this thread. */
+static uint64_t cpu_now_ns(void) {
     struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 static void count_add(_Atomic uint64_t *count, uint64_t by) {
@@ -177,8 +179,11 @@ void sampler_describe(const struct sampler *sampler, char *out, unsigned size) {
 /* Brings the threads and their labels up to date. Cold. */
 static enum status threads_refresh(struct sampler *sampler, uint64_t now_ns) {
     bool changed = false;
+    uint64_t begun_ns = clock_now_ns();
     enum status status = thread_table_scan(&sampler->threads, &sampler->memory, sampler->layout,
                                            sampler->runtime->address, now_ns, &changed);
+    uint64_t rest_ns = SCAN_RESTS * (clock_now_ns() - begun_ns);
+    sampler->scan_due_ns = begun_ns + (rest_ns < WATCH_NS ? rest_ns : WATCH_NS);
     if (status != STATUS_OK) {
         return status;
     }
@@ -187,8 +192,8 @@ static enum status threads_refresh(struct sampler *sampler, uint64_t now_ns) {
     sampler->planned = sampler->planned && !changed;
     count_set(&sampler->found, sampler->threads.found);
     if (changed) {
-        sampler->changed_ns = now_ns;
-        sampler->labels_due_ns = now_ns;
+        label_schedule_changed(&sampler->label_schedule, now_ns);
+        thread_labels_begin(sampler->labels, &sampler->threads);
     }
     return STATUS_OK;
 }
@@ -207,20 +212,24 @@ static void cpu_refresh(struct sampler *sampler) {
     count_set(&sampler->cpu_unseen_us, unseen_ns / 1000);
 }
 
-static void labels_refresh(struct sampler *sampler, uint64_t now_ns) {
-    uint32_t nameless =
-        thread_labels_update(sampler->labels, &sampler->memory, sampler->layout, &sampler->threads);
-    bool new = nameless > 0 && now_ns - sampler->changed_ns < LABELS_NS;
-    sampler->labels_due_ns = now_ns + (new ? NAMELESS_NS : LABELS_NS);
+/* Names the threads, and what the batch has of them. Cold. */
+static void labels_refresh(struct sampler *sampler) {
+    bool all = clock_now_ns() >= sampler->label_schedule.all_due_ns;
+    uint64_t begun_ns = cpu_now_ns();
+    uint32_t nameless = thread_labels_update(sampler->labels, &sampler->memory, sampler->layout,
+                                             &sampler->threads, all);
+    emitter_relabel(&sampler->emitter);
     cpu_refresh(sampler);
+    label_schedule_looked(&sampler->label_schedule, clock_now_ns(), all, cpu_now_ns() - begun_ns,
+                          nameless);
 }
 
 /* What has to be done now and then, before a picture: look for threads that came or went, and for
  * their names. Cold when something is due. */
 static enum status housekeep(struct sampler *sampler, uint64_t now_ns) {
     enum status status = sampler->rescan ? threads_refresh(sampler, now_ns) : STATUS_OK;
-    if (status == STATUS_OK && now_ns >= sampler->labels_due_ns) {
-        labels_refresh(sampler, now_ns);
+    if (status == STATUS_OK && label_schedule_is_due(&sampler->label_schedule, now_ns)) {
+        labels_refresh(sampler);
     }
     return status;
 }
@@ -248,11 +257,12 @@ static void picture_plan(struct sampler *sampler) {
     sampler->planned = true;
 }
 
-/* Takes the picture of all threads. Every now and then it shows whether they are all: if not, what
- * is new is learned, and another one taken. */
+/* Takes the picture of all threads. It shows whether they are all, unless it has just been looked
+ * for others: if not, what is new is learned, and another one taken. */
 static enum status picture_all(struct sampler *sampler, uint64_t now_ns) {
     struct picture *picture = sampler->picture;
     bool watch = now_ns >= sampler->watch_due_ns;
+    bool scan = now_ns >= sampler->scan_due_ns;
     if (!picture_is_planned(sampler)) {
         picture_plan(sampler);
     }
@@ -262,10 +272,10 @@ static enum status picture_all(struct sampler *sampler, uint64_t now_ns) {
         thread_table_watch(&sampler->threads, sampler->layout, sampler->runtime->address, picture);
     }
     enum status status = thread_sampler_picture(&sampler->thread_sampler, picture, now_ns);
-    if (status != STATUS_OK || !watch) {
+    if (status != STATUS_OK || !scan) {
         return status;
     }
-    if (!thread_table_has_changed(&sampler->threads, sampler->layout, picture)) {
+    if (!thread_table_has_changed(&sampler->threads, sampler->layout, picture, watch)) {
         sampler->sane_ns = now_ns;
         return STATUS_OK;
     }
@@ -302,7 +312,8 @@ static bool sample_emit(struct sampler *sampler, struct thread_record *record, b
     return true;
 }
 
-/* One tick: a picture of all threads, and a sample of each. */
+/* One tick: a picture of all threads, and a sample of each. A thread that has ended has none, nor
+ * one that has not begun to run. */
 static enum status tick(struct sampler *sampler, uint64_t now_ns) {
     enum status status = picture_all(sampler, now_ns);
     if (status != STATUS_OK) {
@@ -311,13 +322,19 @@ static enum status tick(struct sampler *sampler, uint64_t now_ns) {
     }
     uint64_t kept = 0;
     uint64_t torn = 0;
+    uint64_t due = 0;
     for (uint32_t i = 0; i < sampler->threads.count; i++) {
         struct thread_record *record = sampler->threads.records[i];
         status = thread_sampler_stack(&sampler->thread_sampler, record, sampler->picture, now_ns);
         if (status == STATUS_GONE || status == STATUS_DENIED) {
             break;
         }
-        sampler->rescan = sampler->rescan || status == STATUS_ABSENT;
+        if (status == STATUS_ABSENT || (!record->bound && record->stack.depth == 0)) {
+            sampler->rescan = sampler->rescan || status == STATUS_ABSENT;
+            record->last_ns = now_ns;
+            continue;
+        }
+        due++;
         bool whole = status == STATUS_OK && !record->stack.by_mismatch;
         if (sample_emit(sampler, record, !whole, now_ns)) {
             kept += whole ? 1 : 0;
@@ -326,25 +343,41 @@ static enum status tick(struct sampler *sampler, uint64_t now_ns) {
     }
     count_add(&sampler->kept, kept);
     count_add(&sampler->torn, torn);
-    count_add(&sampler->missed, sampler->threads.count - kept - torn);
-    count_add(&sampler->due, sampler->threads.count);
+    count_add(&sampler->missed, due - kept - torn);
+    count_add(&sampler->due, due);
     count_set(&sampler->retries, sampler->thread_sampler.retries);
     return status == STATUS_GONE || status == STATUS_DENIED ? status : STATUS_OK;
 }
 
-/* Sleeps until `due_ns`, in steps, so that a stop is noticed, and a batch goes out in time. The
- * time then. */
+/* Looks for the names of threads that came with the last tick, if that is due and does not make the
+ * next one late. */
+static void labels_catch(struct sampler *sampler, uint64_t now_ns) {
+    const struct label_schedule *schedule = &sampler->label_schedule;
+    if (schedule->waiting && label_schedule_is_due(schedule, now_ns)) {
+        atomic_store_explicit(&sampler->read_since, now_ns, memory_order_relaxed);
+        labels_refresh(sampler);
+        atomic_store_explicit(&sampler->read_since, 0, memory_order_relaxed);
+    }
+}
+
+/* When to wake next on the way to `due_ns`. */
+static uint64_t wake_time(const struct sampler *sampler, uint64_t due_ns, uint64_t now_ns) {
+    const struct label_schedule *schedule = &sampler->label_schedule;
+    uint64_t wake_ns = due_ns - now_ns > STOP_POLL_NS ? now_ns + STOP_POLL_NS : due_ns;
+    return schedule->waiting && schedule->due_ns < wake_ns ? schedule->due_ns : wake_ns;
+}
+
+/* Sleeps until `due_ns`, in steps, so that a stop is noticed, a batch goes out in time, and threads
+ * get their names. The time then. */
 static uint64_t wait_until(struct sampler *sampler, uint64_t due_ns) {
-    uint64_t now_ns = clock_now();
+    uint64_t now_ns = clock_now_ns();
     while (now_ns < due_ns && !atomic_load_explicit(&sampler->stop, memory_order_relaxed)) {
-        uint64_t wake_ns = due_ns - now_ns > STOP_POLL_NS ? now_ns + STOP_POLL_NS : due_ns;
-        struct timespec wake = {.tv_sec = (time_t)(wake_ns / 1000000000U),
-                                .tv_nsec = (long)(wake_ns % 1000000000U)};
+        labels_catch(sampler, now_ns);
+        uint64_t wake_ns = wake_time(sampler, due_ns, now_ns);
+        struct timespec wake = clock_timespec(wake_ns);
         (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &wake, NULL);
-        now_ns = clock_now();
-        if (now_ns < due_ns) { /* a long interval: forks and the like are not to wait */
-            shim_link_take(sampler->options.link, sampler->codes, now_ns);
-        }
+        now_ns = clock_now_ns();
+        shim_link_take(sampler->options.link, sampler->codes, now_ns); /* forks are not to wait */
         emitter_flush(&sampler->emitter, now_ns);
     }
     return now_ns;
@@ -406,9 +439,9 @@ static enum status failure_judge(struct sampler *sampler, enum status status, ui
  * where frames, code and generators lie is not known at first, and a stack that moves is read torn
  * while it is learned. What goes wrong shows at the first tick. */
 static void warm_up(struct sampler *sampler) {
-    const uint64_t end_ns = clock_now() + sampler->options.warm_up_ns;
-    uint64_t now_ns = clock_now();
-    for (unsigned whole = 0; whole < WARM_PASSES && now_ns < end_ns; now_ns = clock_now()) {
+    const uint64_t end_ns = clock_now_ns() + sampler->options.warm_up_ns;
+    uint64_t now_ns = clock_now_ns();
+    for (unsigned whole = 0; whole < WARM_PASSES && now_ns < end_ns; now_ns = clock_now_ns()) {
         atomic_store_explicit(&sampler->read_since, now_ns, memory_order_relaxed);
         if (housekeep(sampler, now_ns) != STATUS_OK || picture_all(sampler, now_ns) != STATUS_OK) {
             break;
@@ -436,7 +469,7 @@ enum status sampler_run(struct sampler *sampler, struct error *error) {
     if (sampler->options.warm_up_ns > 0) {
         warm_up(sampler);
     }
-    uint64_t due_ns = clock_now();
+    uint64_t due_ns = clock_now_ns();
     sampler->sane_ns = due_ns;
     while (status == STATUS_OK) {
         uint64_t now_ns = wait_until(sampler, due_ns);

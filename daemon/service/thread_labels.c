@@ -19,7 +19,8 @@ enum {
 struct interpreter_names {
     uint64_t interpreter; /* address; 0: not in use */
     struct thread_names *names;
-    bool used; /* by the update under way */
+    bool used;  /* by the update under way */
+    bool fresh; /* as of that update */
 };
 
 struct thread_labels {
@@ -75,17 +76,36 @@ static void native_learn(struct thread_labels *labels, const struct memory *memo
                                              &labels->native_at) == STATUS_OK;
 }
 
-/* To 3.10: the thread's id in its own namespace, 0 if it cannot be told. */
+/* Whether the record's thread state is still there, of the same thread. What is freed often keeps
+ * its bytes, so the one before it in its list, or the list's head, has to lead to it. */
+static bool is_alive(const struct memory *memory, const struct py_layout *layout,
+                     const struct thread_record *record) {
+    GUARD_FREE uint8_t *state = malloc(layout->thread.size);
+    uint64_t listed = 0;
+    if (state == NULL ||
+        memory_read(memory, raddr_make(record->state), state, layout->thread.size) != STATUS_OK ||
+        !thread_record_is_same(record, layout, state)) {
+        return false;
+    }
+    uint64_t prev = image_word(state + layout->thread.prev, layout->word_size);
+    uint64_t at = prev == 0 ? record->interpreter + layout->interpreter.threads_head
+                            : prev + layout->thread.next;
+    return memory_read_word(memory, raddr_make(at), &listed) == STATUS_OK &&
+           listed == record->state;
+}
+
+/* To 3.10: the thread's id in its own namespace, 0 if it cannot be told. A pthread_t is used again
+ * as soon as its thread has ended: the id that stands there is this thread's if it lives on. */
 static uint64_t native_find(struct thread_labels *labels, const struct memory *memory,
-                            const struct thread_record *record) {
+                            const struct py_layout *layout, const struct thread_record *record) {
     pid_t tid = 0;
     if (labels->threads.count == 1) {
-        return (uint64_t)labels->threads.items[0].own_tid;
+        tid = labels->threads.items[0].own_tid;
+    } else if (!labels->calibrated ||
+               native_id_read(memory, labels->native_at, record->pthread, &tid) != STATUS_OK) {
+        return 0;
     }
-    return labels->calibrated &&
-                   native_id_read(memory, labels->native_at, record->pthread, &tid) == STATUS_OK
-               ? (uint64_t)tid
-               : 0;
+    return is_alive(memory, layout, record) ? (uint64_t)tid : 0;
 }
 
 /* Finds the kernel threads of records that have none yet. */
@@ -94,14 +114,14 @@ static void natives_find(struct thread_labels *labels, const struct memory *memo
     bool pthread_only = layout->thread.native_thread_id == LAYOUT_ABSENT;
     for (uint32_t i = 0; i < threads->count; i++) {
         struct thread_record *record = threads->records[i];
-        if (record->tid != 0) {
+        if (record->tid != 0 || !record->bound) {
             continue;
         }
         if (pthread_only && !labels->calibrated && labels->threads.count > 1) {
             native_learn(labels, memory, threads);
         }
         if (pthread_only) {
-            record->native = native_find(labels, memory, record);
+            record->native = native_find(labels, memory, layout, record);
         }
         const struct kernel_thread *thread =
             record->native > 0 && record->native <= INT32_MAX
@@ -132,14 +152,25 @@ static struct interpreter_names *names_of(struct thread_labels *labels, uint64_t
 
 /* Reads the names of every interpreter that has threads, and forgets those of others. */
 static void names_refresh(struct thread_labels *labels, const struct memory *memory,
-                          const struct py_layout *layout, const struct thread_table *threads) {
+                          const struct py_layout *layout, const struct thread_table *threads,
+                          bool all) {
+    uint32_t nameless = 0;
+    bool natives = true;
+    for (uint32_t i = 0; i < threads->count; i++) {
+        nameless += threads->records[i]->named ? 0 : 1;
+        natives = natives && (threads->records[i]->native > 0 || !threads->records[i]->bound);
+    }
     for (uint32_t i = 0; i < threads->count; i++) {
         struct interpreter_names *names = names_of(labels, threads->records[i]->interpreter);
         if (names != NULL && !names->used) {
             names->used = true;
             /* Where it fails the names of before stay. */
-            (void)!thread_names_refresh(names->names, memory, layout,
-                                        raddr_make(names->interpreter));
+            struct raddr interpreter = raddr_make(names->interpreter);
+            enum status status =
+                all || !natives
+                    ? thread_names_refresh(names->names, memory, layout, interpreter)
+                    : thread_names_extend(names->names, memory, layout, interpreter, nameless);
+            names->fresh = status == STATUS_OK;
         }
     }
     for (unsigned i = 0; i < NAMED_INTERPRETERS_MAX; i++) {
@@ -152,32 +183,37 @@ static void names_refresh(struct thread_labels *labels, const struct memory *mem
     }
 }
 
+/* The name that an interpreter has for the thread; NULL if none. Where the kernel's id is not known
+ * the ident alone has to tell, and another thread's may be left from before. */
+static const struct thread_name *name_in(const struct interpreter_names *names,
+                                         const struct thread_record *record, bool main_thread) {
+    int64_t native = record->native > 0 ? (int64_t)record->native : -1;
+    return native < 0 && !names->fresh
+               ? NULL
+               : thread_names_find(names->names, record->pthread, native, main_thread);
+}
+
 /* The thread's name by Python's account, from its own interpreter's list or the first one's: a
  * thread that runs in a subinterpreter is often known to the interpreter that started it only. */
 static const struct thread_name *name_find(struct thread_labels *labels,
+                                           const struct memory *memory,
+                                           const struct py_layout *layout,
                                            const struct thread_record *record) {
-    int64_t native = record->native > 0 ? (int64_t)record->native : -1;
     bool main_thread = record->tid != 0 && record->tid == labels->process->pid;
-    struct interpreter_names *own = names_of(labels, record->interpreter);
+    const struct interpreter_names *own = names_of(labels, record->interpreter);
     const struct thread_name *name =
-        own == NULL ? NULL : thread_names_find(own->names, record->pthread, native, main_thread);
-    for (unsigned i = 0; i < NAMED_INTERPRETERS_MAX && name == NULL; i++) {
+        own == NULL || !record->bound ? NULL : name_in(own, record, main_thread);
+    for (unsigned i = 0; i < NAMED_INTERPRETERS_MAX && record->bound && name == NULL; i++) {
         if (labels->interpreters[i].interpreter != 0) {
-            name = thread_names_find(labels->interpreters[i].names, record->pthread, native,
-                                     main_thread);
+            name = name_in(&labels->interpreters[i], record, main_thread);
         }
     }
-    return name;
+    return name == NULL || record->native > 0 || is_alive(memory, layout, record) ? name : NULL;
 }
 
-/* Writes the label that the thread has by itself: its name, or its tid. False if it has no name. */
-static bool label_write(struct thread_labels *labels, const struct thread_record *record, char *out,
-                        size_t capacity) {
-    const struct thread_name *name = name_find(labels, record);
-    if (name != NULL && name->length > 0) {
-        (void)text_from_unicode(name->kind, name->text, name->length, TEXT_THREAD, out, capacity);
-        return true;
-    }
+/* Writes what stands in the place of a name. */
+static void number_write(const struct thread_labels *labels, const struct thread_record *record,
+                         char *out, size_t capacity) {
     if (record->tid != 0 && record->tid == labels->process->pid) {
         /* A program that never imports threading has no names; what Python would call it is known.
          */
@@ -187,20 +223,47 @@ static bool label_write(struct thread_labels *labels, const struct thread_record
     } else {
         (void)snprintf(out, capacity, "%" PRIu64, record->pthread);
     }
-    return false;
+}
+
+void thread_labels_begin(const struct thread_labels *labels, struct thread_table *threads) {
+    char text[BATCH_LABEL_MAX];
+    for (uint32_t i = 0; i < threads->count; i++) {
+        if (threads->records[i]->label == NULL) {
+            number_write(labels, threads->records[i], text, sizeof text);
+            threads->records[i]->label = strdup(text);
+        }
+    }
 }
 
 struct labelled {
     struct thread_record *record;
     char *label;
+    bool named;
 };
+
+/* Writes the label that the thread has by itself: its name, or a number. */
+static void label_write(struct thread_labels *labels, const struct memory *memory,
+                        const struct py_layout *layout, struct labelled *out) {
+    const struct thread_name *name = name_find(labels, memory, layout, out->record);
+    out->named = name != NULL && name->length > 0;
+    if (out->named) {
+        (void)text_from_unicode(name->kind, name->text, name->length, TEXT_THREAD, out->label,
+                                BATCH_LABEL_MAX);
+    } else {
+        number_write(labels, out->record, out->label, BATCH_LABEL_MAX);
+    }
+}
 
 static int labelled_compare(const void *a, const void *b) {
     return strcmp(((const struct labelled *)a)->label, ((const struct labelled *)b)->label);
 }
 
-/* Gives the record its new label, followed by its tid where it shares it. */
-static void label_set(struct thread_record *record, const char *label, bool shared) {
+/* Gives the record its new label, followed by its tid where it shares it. The number that it went
+ * by until a name was found was never more than a stand-in, so the name is for the samples of
+ * before, too; but what was shown under a name stays. */
+static void label_set(const struct labelled *labelled, bool shared) {
+    struct thread_record *record = labelled->record;
+    const char *label = labelled->label;
     char text[BATCH_LABEL_MAX];
     if (shared && record->tid != 0) {
         (void)snprintf(text, sizeof text, "%.*s-%d", BATCH_LABEL_MAX - 1 - TID_DIGITS, label,
@@ -215,13 +278,19 @@ static void label_set(struct thread_record *record, const char *label, bool shar
     if (copy != NULL) {
         free(record->label);
         record->label = copy;
-        record->batch_thread = BATCH_FULL;
+        if (!record->named) {
+            record->late = true;
+        } else {
+            record->batch_thread = BATCH_FULL;
+        }
+        record->named = labelled->named;
     }
 }
 
 /* Labels all threads; how many have no name. Names are compared in their order, so that those
  * shared stand side by side. */
-static uint32_t labels_set(struct thread_labels *labels, struct thread_table *threads) {
+static uint32_t labels_set(struct thread_labels *labels, const struct memory *memory,
+                           const struct py_layout *layout, struct thread_table *threads) {
     uint32_t count = threads->count;
     GUARD_FREE struct labelled *all = calloc(count + 1, sizeof *all);
     GUARD_FREE char *texts = malloc((size_t)count * BATCH_LABEL_MAX + 1);
@@ -232,22 +301,24 @@ static uint32_t labels_set(struct thread_labels *labels, struct thread_table *th
     for (uint32_t i = 0; i < count; i++) {
         all[i].record = threads->records[i];
         all[i].label = texts + (size_t)i * BATCH_LABEL_MAX;
-        nameless += label_write(labels, all[i].record, all[i].label, BATCH_LABEL_MAX) ? 0 : 1;
+        label_write(labels, memory, layout, &all[i]);
+        nameless += all[i].named ? 0 : 1;
     }
     qsort(all, count, sizeof *all, labelled_compare);
     for (uint32_t i = 0; i < count; i++) {
         bool shared = (i > 0 && strcmp(all[i].label, all[i - 1].label) == 0) ||
                       (i + 1 < count && strcmp(all[i].label, all[i + 1].label) == 0);
-        label_set(all[i].record, all[i].label, shared);
+        label_set(&all[i], shared);
     }
     return nameless;
 }
 
 uint32_t thread_labels_update(struct thread_labels *labels, const struct memory *memory,
-                              const struct py_layout *layout, struct thread_table *threads) {
+                              const struct py_layout *layout, struct thread_table *threads,
+                              bool all) {
     /* Where the list cannot be had, the one of before has to do. */
     (void)!threads_list(labels->process, &labels->threads);
     natives_find(labels, memory, layout, threads);
-    names_refresh(labels, memory, layout, threads);
-    return labels_set(labels, threads);
+    names_refresh(labels, memory, layout, threads, all);
+    return labels_set(labels, memory, layout, threads);
 }

@@ -271,6 +271,9 @@ enum status thread_sampler_stack(struct thread_sampler *sampler, struct thread_r
             relearned++;
             continue;
         }
+        if (status == STATUS_OK && !thread_record_is_same(record, layout, image.state)) {
+            status = STATUS_ABSENT;
+        }
         if (status != STATUS_OK) {
             break;
         }

@@ -39,7 +39,7 @@ STATUS_CHECKED enum status thread_sampler_picture(struct thread_sampler *sampler
 
 /* Finds the stack of `record` in `picture`, in which its spans begin at record->first_span. OK: the
  * stack is whole. TORN: it is what could be found, or nothing. ABSENT: the thread state cannot be
- * read any more. GONE, DENIED: the process cannot. */
+ * read any more, or is another thread's. GONE, DENIED: the process cannot. */
 STATUS_CHECKED enum status thread_sampler_stack(struct thread_sampler *sampler,
                                                 struct thread_record *record,
                                                 const struct picture *picture, uint64_t now_ns);

@@ -159,15 +159,47 @@ static bool ids_are_of(const struct thread_ids *ids, const struct py_layout *lay
            (layout->thread.native_thread_id == LAYOUT_ABSENT || ids->native == record->native);
 }
 
+/* Whether the ids are the thread's own. Of the two, the kernel's is written last. Ids that an older
+ * state of the same interpreter has are those of this one's maker. */
+static bool ids_are_own(const struct thread_table *table, const struct py_layout *layout,
+                        const struct thread_record *record) {
+    bool has_native = layout->thread.native_thread_id != LAYOUT_ABSENT;
+    if (record->pthread == 0 || (has_native && record->native == 0)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < table->count; i++) {
+        const struct thread_record *other = table->records[i];
+        if (other->interpreter == record->interpreter && other->state_id < record->state_id &&
+            (has_native ? other->native == record->native : other->pthread == record->pthread)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Finds out which of the records are of threads that have begun to run. Bound once is bound until
+ * the ids change. */
+static void table_bind(struct thread_table *table, const struct py_layout *layout) {
+    for (uint32_t i = 0; i < table->count; i++) {
+        struct thread_record *record = table->records[i];
+        record->bound = record->bound || ids_are_own(table, layout, record);
+    }
+}
+
 /* Gives the record these ids. What is known of the thread that it had been taken for is forgotten:
- * its kernel thread, and what is attached to it. */
+ * its kernel thread, its label, and what is attached to it. */
 static void ids_set(struct thread_table *table, const struct py_layout *layout,
                     struct thread_record *record, const struct thread_ids *ids, bool *changed) {
     if (ids_are_of(ids, layout, record)) {
         return;
     }
     table->release(table->owner, record);
+    free(record->label);
     record->account = NULL;
+    record->label = NULL;
+    record->named = false;
+    record->bound = false;
+    record->batch_thread = UINT32_MAX;
     record->tid = 0;
     record->pthread = ids->pthread;
     record->native = ids->native;
@@ -291,6 +323,7 @@ enum status thread_table_scan(struct thread_table *table, const struct memory *m
         return status; /* records of threads not reached stay, until a scan comes through */
     }
     table_sweep(table, changed);
+    table_bind(table, layout);
     return STATUS_OK;
 }
 
@@ -335,6 +368,15 @@ static uint64_t neighbour(const struct thread_table *table, uint32_t i, uint32_t
                : 0;
 }
 
+bool thread_record_is_same(const struct thread_record *record, const struct py_layout *layout,
+                           const uint8_t *state) {
+    const struct thread_ids ids = ids_of(layout, state);
+    uint64_t id;
+    memcpy(&id, state + layout->thread.id, sizeof id);
+    return id == record->state_id && ids_are_of(&ids, layout, record) &&
+           image_word(state + layout->thread.interp, layout->word_size) == record->interpreter;
+}
+
 /* Whether a thread state of the picture is what it was, of the same thread, and stands between
  * these two in its list.
  */
@@ -348,18 +390,14 @@ static bool state_is_between(const struct thread_record *record, const struct py
         return false;
     }
     const uint8_t *state = picture_span_bytes(picture, record->first_span);
-    const struct thread_ids ids = ids_of(layout, state);
-    uint64_t id;
-    memcpy(&id, state + layout->thread.id, sizeof id);
-    return id == record->state_id && ids_are_of(&ids, layout, record) &&
-           image_word(state + layout->thread.interp, w) == record->interpreter &&
+    return thread_record_is_same(record, layout, state) &&
            image_word(state + layout->thread.prev, w) == prev &&
            image_word(state + layout->thread.next, w) == next;
 }
 
 bool thread_table_has_changed(const struct thread_table *table, const struct py_layout *layout,
-                              const struct picture *picture) {
-    for (uint32_t i = 0; i < table->watched_count; i++) {
+                              const struct picture *picture, bool heads) {
+    for (uint32_t i = 0; heads && i < table->watched_count; i++) {
         uint32_t span = table->watched_span + i;
         uint32_t list = (table->watched + i) % lists_count(table);
         if (picture->spans[span].got < layout->word_size ||

@@ -25,6 +25,9 @@ struct thread_record {
     uint64_t native;  /* PyThreadState.native_thread_id, 0 before 3.11: in the target's namespace */
     int32_t tid;      /* in the daemon's PID namespace; 0 while unknown */
     char *label;      /* as shown, owned; NULL while unknown */
+    bool named;       /* the label is a name, not a number in its place */
+    bool late;        /* the label was found after samples had been taken, and is theirs, too */
+    bool bound;       /* to a thread of its own, whose ids it has */
     bool seen;        /* by the scan under way */
     uint32_t place;   /* in the order of the target's lists */
 
@@ -67,7 +70,8 @@ void thread_table_init(struct thread_table *table, thread_record_release *releas
 void thread_table_deinit(struct thread_table *table);
 
 /* Brings the table up to date with the target's interpreters and threads: keeps records of thread
- * states that are still there (the same address and id), frees those that ended, makes new ones.
+ * states that are still there (the same address and id), frees those that ended, makes new ones,
+ * and binds those whose threads have begun to run: until then they have their makers' ids, or none.
  * Cold: a read per interpreter and thread. TORN if the lists change under the scan or make no
  * sense, the table is then unchanged but for records marked; `changed` says whether anything came
  * or went, or is another thread's than it was. */
@@ -76,16 +80,19 @@ STATUS_CHECKED enum status thread_table_scan(struct thread_table *table,
                                              const struct py_layout *layout, struct raddr runtime,
                                              uint64_t now_ns, bool *changed);
 
-/* HOT. Adds the heads of a few of the target's lists to `picture`, in turn: one in eight of them,
- * one at least. */
+/* HOT. Adds the heads of some of the target's lists to `picture`, in turn: one in eight, or one. */
 void thread_table_watch(struct thread_table *table, const struct py_layout *layout,
                         struct raddr runtime, struct picture *picture);
 
-/* HOT. Whether the target's lists differ from what the last scan found, as far as a picture tells
- * that thread_table_watch has added to: by the heads in it, and by what every thread state in it is
- * and names before and behind itself. */
+/* HOT. Whether the target's lists differ from what the last scan found, as far as a picture tells:
+ * by what every thread state is and has for neighbours, and by its heads, where it has any. */
 bool thread_table_has_changed(const struct thread_table *table, const struct py_layout *layout,
-                              const struct picture *picture);
+                              const struct picture *picture, bool heads);
+
+/* HOT. Whether the bytes of a thread state are those of the record's thread: another may have been
+ * made in its place, or a new thread have begun to run in it. */
+bool thread_record_is_same(const struct thread_record *record, const struct py_layout *layout,
+                           const uint8_t *state);
 
 /* Makes room for `depth` frames in a thread's stack. Cold. */
 STATUS_CHECKED enum status thread_record_reserve(struct thread_record *record, uint32_t depth);

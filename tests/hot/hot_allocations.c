@@ -140,13 +140,16 @@ int __wrap_asprintf(char **out, const char *format, ...) {
 
 /* What follows is cold. */
 void __real_thread_labels_update(struct thread_labels *labels, const struct memory *memory,
-                                 const struct py_layout *layout, struct thread_table *threads);
+                                 const struct py_layout *layout, struct thread_table *threads,
+                                 bool all);
 void __wrap_thread_labels_update(struct thread_labels *labels, const struct memory *memory,
-                                 const struct py_layout *layout, struct thread_table *threads);
+                                 const struct py_layout *layout, struct thread_table *threads,
+                                 bool all);
 void __wrap_thread_labels_update(struct thread_labels *labels, const struct memory *memory,
-                                 const struct py_layout *layout, struct thread_table *threads) {
+                                 const struct py_layout *layout, struct thread_table *threads,
+                                 bool all) {
     cold++;
-    __real_thread_labels_update(labels, memory, layout, threads);
+    __real_thread_labels_update(labels, memory, layout, threads, all);
     cold--;
 }
 

@@ -171,3 +171,20 @@ Test(batch, filling_allocates_nothing) {
 Test(batch, destroying_nothing_is_fine) {
     batch_destroy(NULL);
 }
+
+Test(batch, a_label_that_is_found_late_is_for_all_samples) {
+    struct batch *batch = make(true);
+    uint32_t thread = batch_thread(batch, 1, 0, "4711");
+    uint32_t other = batch_thread(batch, 1, 0, "main");
+    cr_assert(batch_sample(batch, thread, BATCH_EMPTY_STACK, 1, 1));
+    cr_assert(batch_relabel(batch, thread, "worker"));
+    cr_expect_str_eq(batch->labels + batch->threads[thread].label_at, "worker");
+    cr_expect_str_eq(batch->labels + batch->threads[other].label_at, "main");
+    cr_expect_eq(batch->samples[0].thread, thread);
+    while (batch_relabel(batch, other, "a longer name")) {
+    }
+    cr_expect_str_eq(batch->labels + batch->threads[other].label_at, "a longer name");
+    cr_expect_not(batch_relabel(batch, thread, "a longer name"));
+    cr_expect_str_eq(batch->labels + batch->threads[thread].label_at, "worker", "no room");
+    batch_destroy(batch);
+}

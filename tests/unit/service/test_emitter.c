@@ -168,3 +168,26 @@ Test(emitter, a_full_batch_turns_at_once_and_loses_nothing) {
     cr_expect_eq(scene.emitter.batch->sample_count, 1);
     end(&scene);
 }
+
+Test(emitter, a_late_label_is_for_the_samples_of_before) {
+    struct scene scene;
+    begin(&scene);
+    cr_assert(emitter_ready(&scene.emitter, 1));
+    emit(&scene, false, 1);
+    const struct batch *batch = scene.emitter.batch;
+    memcpy(scene.label, "late", sizeof "late");
+    emitter_relabel(&scene.emitter);
+    cr_expect_str_eq(batch->labels + batch->threads[0].label_at, "worker", "it is not late");
+    scene.record.late = true;
+    emitter_relabel(&scene.emitter);
+    cr_expect_str_eq(batch->labels + batch->threads[0].label_at, "late");
+    cr_expect_not(scene.record.late);
+    emit(&scene, false, 2);
+    cr_expect_eq(batch->thread_count, 1, "it is the same thread");
+
+    scene.record.late = true;
+    scene.record.batch_thread = BATCH_FULL;
+    emitter_relabel(&scene.emitter);
+    cr_expect_not(scene.record.late, "without samples there is nothing to do");
+    end(&scene);
+}

@@ -73,7 +73,7 @@ static void tell(const struct scene *scene, const char *statement) {
 /* How many have no name. */
 static uint32_t label(struct scene *scene) {
     return thread_labels_update(scene->labels, &scene->memory, &scene->child.runtime.layout,
-                                &scene->table);
+                                &scene->table, true);
 }
 
 /* Finds the threads and labels them. */
@@ -233,6 +233,39 @@ Test(thread_labels, a_new_name_is_to_be_registered_anew) {
     each(renamed);
 }
 
+static void late(struct scene *scene) {
+    update(scene);
+    tell(scene, "start('first')\n");
+    tell(scene, "threads[0][0].name = ''\n");
+    update(scene);
+    cr_assert_eq(scene->table.count, 2, "%s", scene->interpreter);
+    struct thread_record *record = NULL;
+    for (uint32_t i = 0; i < 2; i++) {
+        record = scene->table.records[i]->named ? record : scene->table.records[i];
+    }
+    cr_assert_not_null(record, "%s", scene->interpreter);
+    record->batch_thread = 3;
+    record->late = false;
+    tell(scene, "threads[0][0].name = 'late'; start('newest')\n");
+    bool changed = false;
+    cr_assert_eq(thread_table_scan(&scene->table, &scene->memory, &scene->child.runtime.layout,
+                                   scene->child.runtime.address, 9, &changed),
+                 STATUS_OK, "%s", scene->interpreter);
+    thread_labels_begin(scene->labels, &scene->table);
+    cr_expect_eq(thread_labels_update(scene->labels, &scene->memory, &scene->child.runtime.layout,
+                                      &scene->table, false),
+                 0, "%s", scene->interpreter);
+    cr_expect_eq(labelled(scene, "late"), record, "%s", scene->interpreter);
+    cr_expect(record->late && record->named, "%s", scene->interpreter);
+    cr_expect_eq(record->batch_thread, 3, "%s: its samples are its own", scene->interpreter);
+    cr_expect_not_null(labelled(scene, "newest"), "%s", scene->interpreter);
+    cr_expect_not_null(labelled(scene, "MainThread"), "%s", scene->interpreter);
+}
+
+Test(thread_labels, a_name_that_is_found_late_is_for_what_there_is) {
+    each(late);
+}
+
 static void nameless(struct scene *scene) {
     tell(scene, "start('x'); start('y'); threads[0][0].name = ''\n");
     update(scene);
@@ -328,7 +361,7 @@ static void ended(struct scene *scene) {
     cr_assert_not_null(record, "%s", scene->interpreter);
     record->batch_thread = 3;
     const struct memory gone = {.pid = 0x3ffffff, .word_size = scene->memory.word_size};
-    thread_labels_update(scene->labels, &gone, &scene->child.runtime.layout, &scene->table);
+    thread_labels_update(scene->labels, &gone, &scene->child.runtime.layout, &scene->table, true);
     cr_expect_eq(labelled(scene, "one"), record, "%s", scene->interpreter);
     cr_expect_eq(record->batch_thread, 3, "%s", scene->interpreter);
     cr_expect_eq(shared(scene, "two"), 2, "%s", scene->interpreter);

@@ -95,7 +95,7 @@ static bool has_changed(const struct python_child *child, struct thread_table *t
         thread_table_watch(table, layout, child->runtime.address, picture);
         cr_expect_eq(picture->count, table->count + 1, "one head at a time");
         cr_assert_eq(picture_take(picture, 0, &memory), STATUS_OK);
-        changed = changed || thread_table_has_changed(table, layout, picture);
+        changed = changed || thread_table_has_changed(table, layout, picture, true);
     }
     picture_destroy(picture);
     return changed;
@@ -200,17 +200,18 @@ Test(thread_table, a_picture_of_states_that_are_others_by_now) {
                                  .interpreter_count = 2};
     thread_table_watch(&table, &layout, raddr_make((uintptr_t)&head), picture);
     cr_assert_eq(picture_take(picture, 0, &memory), STATUS_OK);
-    cr_expect_not(thread_table_has_changed(&table, &layout, picture));
+    cr_expect_not(thread_table_has_changed(&table, &layout, picture, true));
     for (unsigned i = 0; i < 18; i++) {
         states[i / 6][i % 6] ^= 8;
         cr_assert_eq(picture_take(picture, 0, &memory), STATUS_OK);
-        cr_expect(thread_table_has_changed(&table, &layout, picture), "word %u", i);
+        cr_expect(thread_table_has_changed(&table, &layout, picture, true), "word %u", i);
         states[i / 6][i % 6] ^= 8;
     }
     records[1].first_span = PICTURE_FULL;
     states[1][0] = 0;
     cr_assert_eq(picture_take(picture, 0, &memory), STATUS_OK);
-    cr_expect_not(thread_table_has_changed(&table, &layout, picture), "it is not in the picture");
+    cr_expect_not(thread_table_has_changed(&table, &layout, picture, true),
+                  "it is not in the picture");
     picture_destroy(picture);
 }
 
@@ -250,15 +251,75 @@ Test(thread_table, a_state_that_has_its_makers_ids_until_its_own_thread_runs) {
     cr_expect_eq(record->tid, 300);
     cr_expect_eq(released, 0);
 
+    record->label = strdup("its maker's");
+    record->named = true;
+    cr_expect(record->bound, "no other one has its ids");
+    cr_expect(thread_record_is_same(record, &layout, (const uint8_t *)target.state));
     target.state[5] = 301;
+    cr_expect_not(thread_record_is_same(record, &layout, (const uint8_t *)target.state));
     cr_assert_eq(thread_table_scan(&table, &memory, &layout, runtime, 3, &changed), STATUS_OK);
     cr_expect(changed);
+    cr_expect_null(record->label);
+    cr_expect_not(record->named);
     cr_assert_eq(table.records[0], record);
     cr_expect_eq(record->native, 301);
     cr_expect_eq(record->tid, 0, "not known any more");
     cr_expect_eq(released, 1, "what was attached to it was another thread's");
     cr_expect_eq(table.found, 1, "it is the same thread of the program's");
     thread_table_deinit(&table);
+}
+
+/* The same with two: the first in the list is the newer one. */
+Test(thread_table, a_state_whose_thread_does_not_run_yet_is_not_bound) {
+    const struct memory memory = {.pid = getpid(), .word_size = 8};
+    struct {
+        uint64_t interpreters_head;
+        uint64_t next, threads_head, id;
+        uint64_t states[2][6];
+    } target = {.states = {{[3] = 8, [4] = 200, [5] = 300}, {[3] = 7, [4] = 200, [5] = 300}}};
+    struct py_layout layout = {
+        .word_size = 8,
+        .interpreter = {.next = 0, .threads_head = 8, .id = 16},
+        .thread = {.prev = 0,
+                   .next = 8,
+                   .interp = 16,
+                   .id = 24,
+                   .thread_id = 32,
+                   .native_thread_id = 40,
+                   .size = 48},
+    };
+    const struct raddr runtime = raddr_make((uintptr_t)&target);
+    struct thread_table table;
+    bool changed = false;
+    target.interpreters_head = (uintptr_t)&target.next;
+    target.threads_head = (uintptr_t)target.states[0];
+    target.states[0][1] = (uintptr_t)target.states[1];
+    target.states[1][0] = (uintptr_t)target.states[0];
+    target.states[0][2] = target.states[1][2] = (uintptr_t)&target.next;
+    const struct {
+        uint64_t pthread, native;
+        bool has_native, bound;
+    } cases[] = {
+        {200, 300, true, false}, /* its maker's ids */
+        {0, 0, true, false},      {201, 301, true, true},  {200, 301, true, true},
+        {200, 301, false, false}, {201, 300, true, false}, {201, 0, true, false},
+        {201, 301, false, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        target.states[0][4] = cases[i].pthread;
+        target.states[0][5] = cases[i].native;
+        layout.thread.native_thread_id = cases[i].has_native ? 40 : LAYOUT_ABSENT;
+        thread_table_init(&table, release, &released);
+        cr_assert_eq(thread_table_scan(&table, &memory, &layout, runtime, 1, &changed), STATUS_OK);
+        cr_assert_eq(table.count, 2);
+        cr_expect_eq(table.records[0]->bound, cases[i].bound, "case %zu", i);
+        cr_expect(table.records[1]->bound, "case %zu: the maker is", i);
+        target.states[0][4] = 999; /* it begins to run */
+        target.states[0][5] = 998;
+        cr_assert_eq(thread_table_scan(&table, &memory, &layout, runtime, 1, &changed), STATUS_OK);
+        cr_expect(table.records[0]->bound, "case %zu", i);
+        thread_table_deinit(&table);
+    }
 }
 
 Test(thread_table, of_a_process_that_is_gone) {
