@@ -140,6 +140,13 @@ class Programs(Preload):
         self.expect_the_same("sh", "-c", f"{CC} -v -O2 x.c -o x 2>/dev/null && ./x")
         self.expect_the_same(CC, "-flto", "-c", "no-such.c")
 
+    def test_lists_of_libraries(self):
+        self.expect_the_same("sh", "-c", "ldd /bin/sh | sed 's/(0x.*//'")
+        done = self.launch("sh", "-c", "LD_TRACE_LOADED_OBJECTS=1 /bin/cat; LD_DEBUG=files /bin/true")
+        self.assertIn("libc.so.6", done.stdout)
+        self.assertIn("libc.so.6", done.stderr)
+        self.assertNotIn("shim", done.stdout + done.stderr)
+
     def test_arguments_and_environments_of_every_size(self):
         starter, showing = self.build("starter"), self.build("showing")
         self.environment |= {f"NAME_{i}": "value" * (i % 7) for i in range(5000)}
@@ -425,6 +432,10 @@ class Pythons(Preload):
             self.assertEqual((after.returncode, after.stderr), (before.returncode, before.stderr))
             self.assertEqual(after.stdout.replace("shim: True", "shim: False"), before.stdout)
         self.assertEqual(after.stdout, "shim: True\n")
+        # A descriptor of echiond's shows in every root with a /proc.
+        python[-1] = HAS_SHIM.replace("echion-shim", "/memfd:lib ")
+        done = self.launch(enter, root, *python, options=["-s"])
+        self.assertEqual((done.stdout, done.stderr), ("shim: True\n", ""))
 
     def test_what_it_starts(self):
         showing = self.build("showing")
