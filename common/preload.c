@@ -35,11 +35,24 @@ static char *list_in_force(char *const *env, size_t *count) {
     return list;
 }
 
+/* Whether the loader is told to list what it loads, as ldd(1) does: our library would be in it. */
+static bool is_listing(char *const *env) {
+    static const char *const names[] = {"LD_TRACE_LOADED_OBJECTS=", "LD_DEBUG="};
+    for (; env != NULL && *env != NULL; env++) {
+        for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+            if (strncmp(*env, names[i], strlen(names[i])) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 bool preload_measure(char *const *env, const char *entry, struct preload_room *out) {
     size_t count = 0;
     size_t length = strlen(entry);
     char *list = list_in_force(env, &count);
-    if (list != NULL && find_entry(list, entry, length) != NULL) {
+    if ((list != NULL && find_entry(list, entry, length) != NULL) || is_listing(env)) {
         return false;
     }
     out->pointers = count + 2;

@@ -18,7 +18,8 @@ struct preload_room {
     size_t bytes;    /* of the new variable */
 };
 
-/* False if the entry is there already, and there is nothing to add. `env` may be NULL. */
+/* False if nothing is to be added: the entry is there already, or the loader is told to list what
+ * it loads (LD_TRACE_LOADED_OBJECTS, LD_DEBUG). `env` may be NULL. */
 bool preload_measure(char *const *env, const char *entry, struct preload_room *out);
 
 /* Makes `array` what `env` is, with the entry; `text` becomes its last string. */

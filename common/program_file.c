@@ -13,7 +13,9 @@
 #include "common/guard.h"
 
 enum {
-    HEAD_MAX = 256,     /* what the kernel looks at: BINPRM_BUF_SIZE */
+    LINE_LOOKED_AT = 256, /* what the kernel looks at for a script: BINPRM_BUF_SIZE */
+    HEAD_MAX = 1024, /* read first: it has most objects' program headers, and their interpreter */
+    INTERPRETER_MAX = 256,
     SCRIPT_LEVELS = 5,  /* scripts that are interpreters of scripts: exec_binprm() in fs/exec.c */
     SEGMENTS_MAX = 128, /* program headers; a real program has some ten */
     ENTRIES_MAX = 4096, /* of the dynamic section */
@@ -34,6 +36,8 @@ struct entry {
 /* The program that is looked at. */
 struct image {
     int file;
+    const unsigned char *head; /* its first bytes */
+    size_t head_size;
     bool wide; /* 64 bits */
     uint64_t segments_at;
     uint16_t segment_count;
@@ -100,10 +104,18 @@ static bool read_name(int file, uint64_t offset, char *out, size_t size) {
     return true;
 }
 
+static bool read_image(const struct image *image, uint64_t offset, void *out, size_t size) {
+    if (offset <= image->head_size && size <= image->head_size - offset) {
+        memcpy(out, image->head + offset, size);
+        return true;
+    }
+    return read_whole(image->file, offset, out, size);
+}
+
 static bool read_segment(const struct image *image, uint64_t index, struct segment *out) {
     if (image->wide) {
         Elf64_Phdr header;
-        if (!read_whole(image->file, image->segments_at + index * sizeof header, &header,
+        if (!read_image(image, image->segments_at + index * sizeof header, &header,
                         sizeof header)) {
             return false;
         }
@@ -111,8 +123,7 @@ static bool read_segment(const struct image *image, uint64_t index, struct segme
         return true;
     }
     Elf32_Phdr header;
-    if (!read_whole(image->file, image->segments_at + index * sizeof header, &header,
-                    sizeof header)) {
+    if (!read_image(image, image->segments_at + index * sizeof header, &header, sizeof header)) {
         return false;
     }
     *out = (struct segment){header.p_type, header.p_offset, header.p_vaddr, header.p_filesz};
@@ -197,7 +208,7 @@ static bool run_pass(const struct image *image, const struct segment *dynamic, s
             Elf32_Dyn narrow[ENTRIES_AT_ONCE];
         } entries;
         size_t some = count - i < ENTRIES_AT_ONCE ? (size_t)(count - i) : ENTRIES_AT_ONCE;
-        if (!read_whole(image->file, dynamic->offset + i * size, &entries, some * size)) {
+        if (!read_image(image, dynamic->offset + i * size, &entries, some * size)) {
             return false;
         }
         for (size_t k = 0; k < some && !pass->ended; k++) {
@@ -269,14 +280,14 @@ static bool changes_rights(int file) {
 }
 
 static enum program_loader loader_of_object(int file, const unsigned char *head, size_t size) {
-    struct image image = {.file = file};
+    struct image image = {.file = file, .head = head, .head_size = size};
     struct segment interpreter;
-    char name[HEAD_MAX];
+    char name[INTERPRETER_MAX];
     enum program_loader loader = loader_of_head(head, size, &image);
     if (loader == PROGRAM_OTHER || image.segment_count > SEGMENTS_MAX ||
         !find_segment(&image, PT_INTERP, &interpreter) || interpreter.size > sizeof name ||
         interpreter.size == 0 ||
-        !read_whole(file, interpreter.offset, name, (size_t)interpreter.size) ||
+        !read_image(&image, interpreter.offset, name, (size_t)interpreter.size) ||
         name[interpreter.size - 1] != '\0' || !is_glibc_loader(name) ||
         !needs_no_sanitizer(&image) || changes_rights(file)) {
         return PROGRAM_OTHER;
@@ -306,7 +317,7 @@ static char *cut_interpreter(char *head, size_t size) {
     while (stop < end && *stop != ' ' && *stop != '\t' && *stop != '\0') {
         stop++;
     }
-    if (stop == start || stop == head + HEAD_MAX) { /* none, or perhaps cut off */
+    if (stop == start || stop == head + LINE_LOOKED_AT) { /* none, or perhaps cut off */
         return NULL;
     }
     *stop = '\0';
@@ -328,7 +339,7 @@ enum program_loader program_file_loader(int folder, const char *path) {
             /* Only a file that was asked for by its name gets a shell. */
             return level == 0 && is_text(head, (size_t)size) ? PROGRAM_TEXT : PROGRAM_OTHER;
         }
-        path = cut_interpreter(head, (size_t)size);
+        path = cut_interpreter(head, size < LINE_LOOKED_AT ? (size_t)size : (size_t)LINE_LOOKED_AT);
         folder = AT_FDCWD;
         if (path == NULL) {
             return level == 0 ? PROGRAM_TEXT : PROGRAM_OTHER;

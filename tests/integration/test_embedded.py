@@ -151,7 +151,8 @@ class Embedded(shown.TestCase):
         folder = self.folder / python.name
         folder.mkdir()
         program = folder / "python3"
-        shutil.copy(python.executable, program)
+        # Not by us: a fork of another thread's would hold it open for writing, and none could run it.
+        subprocess.run(["cp", python.executable, program], check=True)
         environment = self.environment_of(python)
         if python.shared:
             environment["LD_LIBRARY_PATH"] = str(pathlib.Path(python.runtime).parent)

@@ -140,6 +140,13 @@ class Programs(Preload):
         self.expect_the_same("sh", "-c", f"{CC} -v -O2 x.c -o x 2>/dev/null && ./x")
         self.expect_the_same(CC, "-flto", "-c", "no-such.c")
 
+    def test_lists_of_libraries(self):
+        self.expect_the_same("sh", "-c", "ldd /bin/sh | sed 's/(0x.*//'")
+        done = self.launch("sh", "-c", "LD_TRACE_LOADED_OBJECTS=1 /bin/cat; LD_DEBUG=files /bin/true")
+        self.assertIn("libc.so.6", done.stdout)
+        self.assertIn("libc.so.6", done.stderr)
+        self.assertNotIn("shim", done.stdout + done.stderr)
+
     def test_arguments_and_environments_of_every_size(self):
         starter, showing = self.build("starter"), self.build("showing")
         self.environment |= {f"NAME_{i}": "value" * (i % 7) for i in range(5000)}
@@ -375,7 +382,7 @@ class Options(Preload):
         done = self.launch(PYTHON, "-c", code, showing, self.note, options=["-s"])
         self.assertIn("False True False", done.stdout)
         self.assertEqual(self.shims(), ["without"])
-        done = self.launch(PYTHON, "-c", code, showing, self.note)
+        done = self.launch(PYTHON, "-c", code, showing, self.note, options=["-C"])
         self.assertEqual(self.shims(), ["with"])
 
     def test_stealth_between_word_sizes(self):
@@ -425,6 +432,10 @@ class Pythons(Preload):
             self.assertEqual((after.returncode, after.stderr), (before.returncode, before.stderr))
             self.assertEqual(after.stdout.replace("shim: True", "shim: False"), before.stdout)
         self.assertEqual(after.stdout, "shim: True\n")
+        # A descriptor of echiond's shows in every root with a /proc.
+        python[-1] = HAS_SHIM.replace("echion-shim", "/memfd:lib ")
+        done = self.launch(enter, root, *python, options=["-s"])
+        self.assertEqual((done.stdout, done.stderr), ("shim: True\n", ""))
 
     def test_what_it_starts(self):
         showing = self.build("showing")
@@ -434,7 +445,14 @@ class Pythons(Preload):
                      "os.execve(words[0], words, {})", "os.waitpid(os.spawnv(os.P_NOWAIT, words[0], words), 0)"):
             code = f"import os, subprocess, sys\nwords = sys.argv[1:]\n{call}\n"
             with self.subTest(call=call):
-                self.expect_the_same(PYTHON, "-c", code, showing, self.note, shims=["with"])
+                self.expect_the_same(
+                    PYTHON, "-c", code, showing, self.note, shims=["with"], options=["-C"]
+                )
+
+    def test_what_it_starts_is_left_alone_unless_it_is_to_be_profiled(self):
+        showing = self.build("showing")
+        code = "import subprocess, sys, time\ntime.sleep(0.3)\nsubprocess.run(sys.argv[1:])\n"
+        self.expect_the_same(PYTHON, "-c", code, showing, self.note, shims=["without"])
 
     def test_below_shells(self):
         done = self.launch("sh", "-c", 'env -i "$0" -c "$1"; "$0" -c "$1"', PYTHON, HAS_SHIM)

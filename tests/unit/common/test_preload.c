@@ -72,6 +72,7 @@ static void there_and_back(const char *const *env, const char *expected) {
     cr_assert_not(preload_remove(out.array, NULL, SHIM), "it is out");
 }
 
+#define GIVEN(...) ((char *const[16]){__VA_ARGS__})
 #define ENV(...) ((const char *const[16]){__VA_ARGS__})
 
 Test(preload, unset) {
@@ -95,6 +96,15 @@ Test(preload, odd_environments) {
     there_and_back(ENV("A=1", "A=2", "A=1"), SHIM);
 }
 
+Test(preload, nothing_where_the_loader_lists_libraries) {
+    struct preload_room room;
+    char list[] = "LD_TRACE_LOADED_OBJECTS=1", debug[] = "LD_DEBUG=libs", a[] = "A=1";
+    char other[] = "LD_DEBUG_OUTPUT=x";
+    cr_assert_not(preload_measure(GIVEN(a, list), SHIM, &room));
+    cr_assert_not(preload_measure(GIVEN(debug, a), SHIM, &room));
+    cr_assert(preload_measure(GIVEN(other, a), SHIM, &room));
+}
+
 Test(preload, no_environment_at_all) {
     struct preload_room room;
     char *array[2], text[64];
@@ -114,8 +124,6 @@ static void expect_removed(char *const *env, const char *const *expected) {
         cr_assert_neq(memcmp(out.bytes + i, SHIM, sizeof SHIM - 1), 0, "it is still in the bytes");
     }
 }
-
-#define GIVEN(...) ((char *const[16]){__VA_ARGS__})
 
 Test(preload, somebody_rewrote_it) {
     char middle[] = "LD_PRELOAD=x:" SHIM ":y", first[] = "LD_PRELOAD=" SHIM " y";

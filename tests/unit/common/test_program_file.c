@@ -112,7 +112,7 @@ Test(program_file, text_is_for_a_shell) {
     cr_assert_eq(program_file_loader(AT_FDCWD, made_file("", 0)), PROGRAM_OTHER);
 }
 
-Test(program_file, only_regular_files_are_opened, .timeout = 10) {
+Test(program_file, only_regular_files_are_opened) {
     static const char *const others[] = {"/", "/dev/null", "/dev/zero", "/no/such/file", ""};
     for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++) {
         cr_assert_eq(program_file_loader(AT_FDCWD, others[i]), PROGRAM_OTHER, "%s", others[i]);
@@ -154,7 +154,7 @@ Test(program_file, by_descriptor) {
 }
 
 /* Whatever the bytes: an answer, and no crash under the sanitizers. */
-Test(program_file, damaged_objects, .timeout = 60) {
+Test(program_file, damaged_objects) {
     unsigned seed = 1;
     int fd = memfd_create("program", MFD_CLOEXEC);
     for (unsigned round = 0; round < 20000; round++) {
