@@ -22,7 +22,7 @@
 #define EXPORTED __attribute__((visibility("default")))
 
 enum {
-    STACK_DECIDING = 16 * 1024,   /* what it takes to look at a program, generously */
+    STACK_DECIDING = 12 * 1024,   /* what it takes to look at a program, generously */
     STACK_CHANGING = 1024 * 1024, /* no larger environment is changed */
 };
 

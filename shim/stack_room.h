@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Async-signal-safe; makes the stack grow to where it was asked for. False on a stack of
- * sigaltstack's, behind which there may be no guard page. */
+/* Async-signal-safe; makes the stack grow to where it was asked for; errno is lost. False on a
+ * stack of sigaltstack's, behind which there may be no guard page. */
 bool stack_room_is(size_t bytes);
 
 #endif
