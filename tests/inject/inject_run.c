@@ -1,0 +1,90 @@
+/* inject_run PID LIBRARY [MS [CYCLES]]: asks the Python in a process to load a library by
+ * remote_debug, waits at most MS milliseconds (default 5000), and withdraws the request if nobody
+ * has taken it by then; CYCLES times (default 1). Prints "taken MICROSECONDS" or "withdrawn" for
+ * each. Exit status: 0 taken, 3 withdrawn at least once, 4 UNSUPPORTED, 5 another failure; why goes
+ * to standard error. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "daemon/inject/remote_debug.h"
+
+enum { EXIT_WITHDRAWN = 3, EXIT_UNSUPPORTED = 4, EXIT_FAILED = 5, POLL_US = 1000 };
+
+static uint64_t now_us(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000U + (uint64_t)now.tv_nsec / 1000U;
+}
+
+static void pause_us(uint64_t us) {
+    struct timespec pause = {.tv_sec = (time_t)(us / 1000000U),
+                             .tv_nsec = (long)(us % 1000000U) * 1000};
+    (void)nanosleep(&pause, NULL);
+}
+
+static int failed(enum status status, const struct error *error) {
+    (void)fprintf(stderr, "%s: %s\n", status_name(status), error->text);
+    return status == STATUS_UNSUPPORTED ? EXIT_UNSUPPORTED : EXIT_FAILED;
+}
+
+static int request_run(const struct process *process, const struct runtime *runtime,
+                       const char *library, uint64_t wait_us, uint64_t linger_us) {
+    struct error error = {.text = ""};
+    struct remote_debug debug = REMOTE_DEBUG_NONE;
+    uint64_t start = now_us();
+    enum status status = remote_debug_arm(process, runtime, library, &debug, &error);
+    if (status != STATUS_OK) {
+        return failed(status, &error);
+    }
+    bool taken = false;
+    while (status == STATUS_OK && !taken && now_us() - start < wait_us) {
+        status = remote_debug_look(&debug, &taken);
+        if (status == STATUS_OK && !taken) {
+            pause_us(POLL_US);
+        }
+    }
+    uint64_t end = now_us();
+    if (status == STATUS_OK && !taken) {
+        status = remote_debug_withdraw(&debug);
+    }
+    if (status == STATUS_OK) {
+        (void)printf(taken ? "taken %llu\n" : "withdrawn %llu\n",
+                     (unsigned long long)(end - start));
+        (void)fflush(stdout);
+        pause_us(linger_us);
+    }
+    remote_debug_deinit(&debug);
+    if (status != STATUS_OK) {
+        return failed(status, &error);
+    }
+    return taken ? EXIT_SUCCESS : EXIT_WITHDRAWN;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 3) {
+        (void)fprintf(stderr, "usage: inject_run PID LIBRARY [MS [CYCLES]]\n");
+        return 2;
+    }
+    uint64_t wait_us = argc > 3 ? strtoull(argv[3], NULL, 10) * 1000U : 5000000U;
+    unsigned long cycles = argc > 4 ? strtoul(argv[4], NULL, 10) : 1;
+    struct error error = {.text = ""};
+    struct process process = PROCESS_NONE;
+    struct runtime runtime;
+    enum status status = process_open((pid_t)strtol(argv[1], NULL, 10), &process, &error);
+    if (status == STATUS_OK) {
+        status = runtime_locate(&process, &runtime, &error);
+    }
+    if (status == STATUS_OK) {
+        status = runtime_check(&process, &runtime, &error);
+    }
+    int worst = status == STATUS_OK ? EXIT_SUCCESS : failed(status, &error);
+    for (unsigned long i = 0; status == STATUS_OK && i < cycles && worst < EXIT_UNSUPPORTED; ++i) {
+        int result = request_run(&process, &runtime, argv[2], wait_us,
+                                 (uint64_t)REMOTE_DEBUG_LINGER_MS * 1000U);
+        worst = result > worst ? result : worst;
+    }
+    process_close(&process);
+    return worst;
+}
