@@ -296,7 +296,7 @@ static enum status main_find(struct remote_debug *debug, struct error *error) {
     if (status == STATUS_OK && allowed != 1) {
         return error_set(error, STATUS_UNSUPPORTED,
                          "the owner of process %d has disabled remote debugging "
-                         "(PYTHON_DISABLE_REMOTE_DEBUG, -X disable_remote_debug, or a Python built "
+                         "(PYTHON_DISABLE_REMOTE_DEBUG, -X disable-remote-debug, or a Python built "
                          "without it), so the shim stays out; it is sampled from outside",
                          pid);
     }

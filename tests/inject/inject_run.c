@@ -1,8 +1,8 @@
 /* inject_run PID LIBRARY [MS [CYCLES]]: asks the Python in a process to load a library by
  * remote_debug, waits at most MS milliseconds (default 5000), and withdraws the request if nobody
- * has taken it by then; CYCLES times (default 1). Prints "taken MICROSECONDS" or "withdrawn" for
- * each. Exit status: 0 taken, 3 withdrawn at least once, 4 UNSUPPORTED, 5 another failure; why goes
- * to standard error. */
+ * has taken it by then; CYCLES times (default 1, at most 256). Prints "taken MICROSECONDS" or
+ * "withdrawn" for each. Exit status: 0 taken, 3 withdrawn at least once, 4 UNSUPPORTED, 5 another
+ * failure; why goes to standard error. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,13 @@
 
 #include "daemon/inject/remote_debug.h"
 
-enum { EXIT_WITHDRAWN = 3, EXIT_UNSUPPORTED = 4, EXIT_FAILED = 5, POLL_US = 1000 };
+enum {
+    EXIT_WITHDRAWN = 3,
+    EXIT_UNSUPPORTED = 4,
+    EXIT_FAILED = 5,
+    POLL_US = 1000,
+    CYCLES_MAX = 256
+};
 
 static uint64_t now_us(void) {
     struct timespec now;
@@ -29,37 +35,51 @@ static int failed(enum status status, const struct error *error) {
     return status == STATUS_UNSUPPORTED ? EXIT_UNSUPPORTED : EXIT_FAILED;
 }
 
+/* One request; what is left of it afterwards is in `out`. */
 static int request_run(const struct process *process, const struct runtime *runtime,
-                       const char *library, uint64_t wait_us, uint64_t linger_us) {
+                       const char *library, uint64_t wait_us, struct remote_debug *out) {
     struct error error = {.text = ""};
-    struct remote_debug debug = REMOTE_DEBUG_NONE;
     uint64_t start = now_us();
-    enum status status = remote_debug_arm(process, runtime, library, &debug, &error);
+    enum status status = remote_debug_arm(process, runtime, library, out, &error);
     if (status != STATUS_OK) {
         return failed(status, &error);
     }
     bool taken = false;
     while (status == STATUS_OK && !taken && now_us() - start < wait_us) {
-        status = remote_debug_look(&debug, &taken);
+        status = remote_debug_look(out, &taken);
         if (status == STATUS_OK && !taken) {
             pause_us(POLL_US);
         }
     }
     uint64_t end = now_us();
     if (status == STATUS_OK && !taken) {
-        status = remote_debug_withdraw(&debug);
+        status = remote_debug_withdraw(out);
     }
-    if (status == STATUS_OK) {
-        (void)printf(taken ? "taken %llu\n" : "withdrawn %llu\n",
-                     (unsigned long long)(end - start));
-        (void)fflush(stdout);
-        pause_us(linger_us);
-    }
-    remote_debug_deinit(&debug);
     if (status != STATUS_OK) {
         return failed(status, &error);
     }
+    (void)printf(taken ? "taken %llu\n" : "withdrawn %llu\n", (unsigned long long)(end - start));
+    (void)fflush(stdout);
     return taken ? EXIT_SUCCESS : EXIT_WITHDRAWN;
+}
+
+/* All cycles; their files are removed together, when each has lingered. */
+static int requests_run(const struct process *process, const struct runtime *runtime,
+                        const char *library, uint64_t wait_us, unsigned cycles) {
+    static struct remote_debug debugs[CYCLES_MAX];
+    int worst = EXIT_SUCCESS;
+    unsigned done = 0;
+    while (done < cycles && worst < EXIT_UNSUPPORTED) {
+        debugs[done] = REMOTE_DEBUG_NONE;
+        int result = request_run(process, runtime, library, wait_us, &debugs[done]);
+        worst = result > worst ? result : worst;
+        ++done;
+    }
+    pause_us((uint64_t)REMOTE_DEBUG_LINGER_MS * 1000U);
+    for (unsigned i = 0; i < done; ++i) {
+        remote_debug_deinit(&debugs[i]);
+    }
+    return worst;
 }
 
 int main(int argc, char **argv) {
@@ -69,6 +89,7 @@ int main(int argc, char **argv) {
     }
     uint64_t wait_us = argc > 3 ? strtoull(argv[3], NULL, 10) * 1000U : 5000000U;
     unsigned long cycles = argc > 4 ? strtoul(argv[4], NULL, 10) : 1;
+    cycles = cycles > CYCLES_MAX ? CYCLES_MAX : cycles;
     struct error error = {.text = ""};
     struct process process = PROCESS_NONE;
     struct runtime runtime;
@@ -79,12 +100,9 @@ int main(int argc, char **argv) {
     if (status == STATUS_OK) {
         status = runtime_check(&process, &runtime, &error);
     }
-    int worst = status == STATUS_OK ? EXIT_SUCCESS : failed(status, &error);
-    for (unsigned long i = 0; status == STATUS_OK && i < cycles && worst < EXIT_UNSUPPORTED; ++i) {
-        int result = request_run(&process, &runtime, argv[2], wait_us,
-                                 (uint64_t)REMOTE_DEBUG_LINGER_MS * 1000U);
-        worst = result > worst ? result : worst;
-    }
+    int result = status == STATUS_OK
+                     ? requests_run(&process, &runtime, argv[2], wait_us, (unsigned)cycles)
+                     : failed(status, &error);
     process_close(&process);
-    return worst;
+    return result;
 }
