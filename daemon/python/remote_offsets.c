@@ -26,7 +26,8 @@ static uint64_t word_find(const void *bytes, struct word_table table, const char
 }
 
 static bool span_fits(struct span span, uint64_t align, uint64_t room) {
-    return span.at <= room && span.size <= room - span.at && span.at % align == 0;
+    return span.at <= room && span.size <= room - span.at &&
+           (span.at & (align - 1)) == 0; /* align: a power of two */
 }
 
 static bool spans_meet(struct span a, struct span b) {
