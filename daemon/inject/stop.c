@@ -236,7 +236,7 @@ static enum status threads_wait(struct tracer *tracer) {
             return STATUS_OK;
         }
         if (now_ns() >= end) {
-            return tracer_fail(tracer, STATUS_TORN, "a thread sleeps where it cannot be stopped");
+            return tracer_fail(tracer, STATUS_TORN, "not all threads came to a stop in time");
         }
         pause_ns(PAUSE_NS);
     }

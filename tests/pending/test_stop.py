@@ -142,10 +142,17 @@ class Stop(unittest.TestCase):
         return figures
 
     def assert_short(self, target, threads, bar_ms):
-        """Other load can only lengthen a stop, so the best of five batches counts; all are printed."""
-        medians = [
-            statistics.median(self.durations(self.stop(target, 30), threads)) for _ in range(5)
-        ]
+        """Other load can only lengthen a stop, so the best of five batches counts; all are printed.
+        A stop that took so long that it was given up spoils its batch."""
+        medians = []
+        for _ in range(5):
+            run = self.stop(target, 30)
+            if run.returncode == 3 and "came to a stop in time" in run.stderr:
+                print(f"{threads} threads: given up once", flush=True)
+                self.assert_runs(target)
+                continue
+            medians.append(statistics.median(self.durations(run, threads)))
+        self.assertTrue(medians, "every batch was given up")
         self.assertLessEqual(min(medians), bar_ms)
         self.assert_runs(target)
 
