@@ -91,13 +91,15 @@ static bool find_entry(const struct start *start, char entry[static SHIM_PATH_MA
     return shim_path_of(exec.entry, loader, entry) && shim_path_loads(entry, loader);
 }
 
+static int go_spawn(const struct start *start, char *const *env);
+
 /* Starts it with the entry in its environment, if that is to be and can be. */
 static int start_program(const struct start *start, char *const *env) {
     int errnum = errno;
     char entry[SHIM_PATH_MAX];
     struct preload_room room;
     publish_process(RING_EXECS);
-    bool adds = exec.entry[0] != '\0' && !start->elsewhere && follow_exec() &&
+    bool adds = exec.entry[0] != '\0' && !start->elsewhere && follow_exec(start->go != go_spawn) &&
                 stack_room_is(STACK_DECIDING) && find_entry(start, entry) &&
                 preload_measure(env, entry, &room) &&
                 room.pointers < STACK_CHANGING / sizeof(char *) && room.bytes < STACK_CHANGING;

@@ -11,11 +11,10 @@ void follow_begin(const char *entry, bool is_python) {
     follows = !(is_python && shim_path_is_descriptor(entry));
 }
 
-/* What a Python itself becomes is followed, and what it starts if the daemon wants that; before it
- * has said so, nobody knows. */
-bool follow_exec(void) {
-    if (!follows || !publish_has_ring() || publish_is_own() || publish_wanted() == 0) {
-        return follows;
+/* In a Python, what it becomes itself is followed, and what it starts if that is profiled. */
+bool follow_exec(bool becomes) {
+    if (!follows || publish_is_left_alone()) {
+        return false;
     }
-    return publish_is_read() && (publish_wanted() & RING_WANTS_CHILDREN) != 0;
+    return (becomes && publish_is_own()) || publish_follows();
 }

@@ -8,6 +8,7 @@
 /* `entry` is the path by which we were preloaded; `is_python`, whether this process has one. */
 void follow_begin(const char *entry, bool is_python);
 
-bool follow_exec(void);
+/* `becomes`: by exec; otherwise by posix_spawn, which makes a process of its own for it. */
+bool follow_exec(bool becomes);
 
 #endif

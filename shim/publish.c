@@ -22,6 +22,7 @@ static struct {
     _Atomic(struct ring *) ring; /* NULL: none */
     pid_t pid;                   /* whose it is */
     int seccomp;                 /* its mode when we began */
+    bool left_alone; /* we were forked by a process that is profiled without its children */
     int fd;
     struct statx file; /* what is behind `fd`, in case that the program has closed it */
 } published = {.fd = -1};
@@ -109,11 +110,12 @@ static void on_forked(void) {
     struct ring *inherited = ring_of_ours();
     int kept_errno = errno;
     if (inherited != NULL) {
-        bool followed = publish_is_read() && (publish_wanted() & RING_WANTS_CHILDREN) != 0;
+        bool read = publish_is_read();
+        published.left_alone = published.left_alone || !publish_follows();
         publish_process(RING_FORKED);
         ring_leave(inherited);
         /* A sandbox that the program has entered since may end it for what it does not expect. */
-        if (followed && prctl(PR_GET_SECCOMP) == published.seccomp) {
+        if (read && !published.left_alone && prctl(PR_GET_SECCOMP) == published.seccomp) {
             ring_open();
         }
     }
@@ -149,9 +151,15 @@ bool publish_is_read(void) {
     return (int32_t)(now_ms - heartbeat_ms) < RING_SILENCE_MS;
 }
 
-uint32_t publish_wanted(void) {
+bool publish_follows(void) {
     struct ring *ring = ring_of_ours();
-    return ring == NULL ? 0 : atomic_load_explicit(&ring->header.wants, memory_order_relaxed);
+    uint32_t wants =
+        ring == NULL ? 0 : atomic_load_explicit(&ring->header.wants, memory_order_relaxed);
+    return wants == 0 || (publish_is_read() && (wants & RING_WANTS_CHILDREN) != 0);
+}
+
+bool publish_is_left_alone(void) {
+    return published.left_alone;
 }
 
 bool publish_is_own(void) {

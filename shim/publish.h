@@ -20,8 +20,12 @@ bool publish_has_ring(void);
 /* Whether somebody reads it. */
 bool publish_is_read(void);
 
-/* What the reader wants (enum ring_wants); 0 if there has been none, or there is no ring. */
-uint32_t publish_wanted(void);
+/* Whether the processes that this one starts are to be profiled, too. As long as nobody has read
+ * the ring, and where there is none, nobody knows: yes. */
+bool publish_follows(void);
+
+/* Whether this process was forked by one that was not followed. */
+bool publish_is_left_alone(void);
 
 /* Whether the ring is this process's own: not so in a child between vfork and exec. */
 bool publish_is_own(void);

@@ -36,6 +36,7 @@ enum {
     DESCRIPTORS_EACH = 8, /* three of the tree's, two of the process, its file, and some to spare */
     RELEASED_MAX = PROCESS_TREE_MAX,
     COST_SHARE = 20, /* looks at one grown-up program take a 20th of the time */
+    HINT_REST = 3,   /* times that a round took */
     END_PATIENCE_MS = 1000,
 };
 
@@ -330,7 +331,11 @@ static void *watch(void *argument) {
     (void)pthread_setname_np(pthread_self(), "echion-scout");
     while (!atomic_load(&scout->stop) && !scout->other) {
         take_released(scout);
+        const uint64_t begun_ns = clock_now_ns();
         const struct timespec sleep = clock_timespec(round_make(scout, &scout->looking_since));
+        /* Not even hints without end are to make it look all the time. */
+        const struct timespec rest = clock_timespec(HINT_REST * (clock_now_ns() - begun_ns));
+        (void)nanosleep(&rest, NULL);
         struct pollfd wake = {.fd = scout->wake, .events = POLLIN};
         uint64_t rings;
         if (ppoll(&wake, 1, &sleep, NULL) == 1) {

@@ -451,8 +451,11 @@ class Pythons(Preload):
 
     def test_what_it_starts_is_left_alone_unless_it_is_to_be_profiled(self):
         showing = self.build("showing")
-        code = "import subprocess, sys, time\ntime.sleep(0.3)\nsubprocess.run(sys.argv[1:])\n"
-        self.expect_the_same(PYTHON, "-c", code, showing, self.note, shims=["without"])
+        for call in ("subprocess.run(words)", "os.waitpid(os.posix_spawn(words[0], words, {}), 0)",
+                     "os.waitpid(os.spawnv(os.P_NOWAIT, words[0], words), 0)", "os.fork() == 0 and os.execv(words[0], words)\nos.wait()"):
+            code = f"import os, subprocess, sys, time\nwords = sys.argv[1:]\ntime.sleep(0.5)\n{call}\n"
+            with self.subTest(call=call):
+                self.expect_the_same(PYTHON, "-c", code, showing, self.note, shims=["without"])
 
     def test_below_shells(self):
         done = self.launch("sh", "-c", 'env -i "$0" -c "$1"; "$0" -c "$1"', PYTHON, HAS_SHIM)
