@@ -35,10 +35,11 @@ USER = 1001
 
 
 def pythons():
-    """Those of 3.14 and later that can be tested; says which cannot."""
-    for interpreter in interpreters.find():
-        if interpreter.minor < 14:
-            continue
+    """Of 3.14 and later, the oldest of 64 bits and the newest of 32: what is asked of the others is
+    asked in the same way. Says which cannot be tested."""
+    found = [interpreter for interpreter in interpreters.find() if interpreter.minor >= 14]
+    both = [i for i in found if i.bits == 64][:1] + [i for i in found if i.bits == 32][-1:]
+    for interpreter in both:
         if interpreter.missing:
             print(f"SKIP {interpreter.name}: {interpreter.missing}", flush=True)
         elif not (LIBRARIES / f"marker{interpreter.bits}.so").exists():
