@@ -14,23 +14,21 @@ enum { CODE_EVENT_DESTROY = 1 };
 
 enum { INTERPRETERS_MAX = 64 };
 
-typedef int audit_hook(const char *event, void *arguments, void *data);
 typedef int code_callback(int event, void *code);
 
 /* What we call of the interpreter's, which is none that we are linked with. */
 static struct {
-    int (*add_hook)(audit_hook *hook, void *data); /* PySys_AddAuditHook */
-    int (*add_watcher)(code_callback *callback);   /* PyCode_AddWatcher */
-    void *(*thread_state)(void);                   /* PyThreadState_GetUnchecked */
-    void *(*interpreter)(void);                    /* PyInterpreterState_Get */
-    int64_t (*interpreter_id)(void *interpreter);  /* PyInterpreterState_GetID */
-    void *(*take_exception)(void);                 /* PyErr_GetRaisedException */
-    void (*set_exception)(void *exception);        /* PyErr_SetRaisedException */
-    void (*clear)(void);                           /* PyErr_Clear */
+    int (*add_watcher)(code_callback *callback);  /* PyCode_AddWatcher */
+    void *(*thread_state)(void);                  /* PyThreadState_GetUnchecked */
+    void *(*interpreter)(void);                   /* PyInterpreterState_Get */
+    int64_t (*interpreter_id)(void *interpreter); /* PyInterpreterState_GetID */
+    void *(*take_exception)(void);                /* PyErr_GetRaisedException */
+    void (*set_exception)(void *exception);       /* PyErr_SetRaisedException */
+    void (*clear)(void);                          /* PyErr_Clear */
 } python;
 
-/* The interpreters that are watched, by their ids, which are never used again. Each is entered by a
- * thread that holds its GIL; two interpreters may do so at once. */
+/* The interpreters that are watched, by their ids, which are not used again until Py_Finalize. Each
+ * is entered by a thread that holds its GIL; two interpreters may do so at once. */
 static _Atomic int64_t watched[INTERPRETERS_MAX]; /* id + 1; 0: free */
 
 /* What is found may be a function, which ISO C has no cast for. */
@@ -79,26 +77,8 @@ static void watch(void) {
     }
 }
 
-static bool begins_with(const char *event, const char *prefix) {
-    return strncmp(event, prefix, strlen(prefix)) == 0;
-}
-
-/* Code that is run, by the interpreter's main (cpython.run_file and the like), by exec() or by an
- * import, shows that the interpreter is ready for a watcher: there is no other sign of it. */
-static int on_event(const char *event, void *arguments, void *data) {
-    (void)arguments;
-    (void)data;
-    if ((begins_with(event, "cpython.run_") || strcmp(event, "exec") == 0 ||
-         strcmp(event, "import") == 0) &&
-        python.thread_state() != NULL) {
-        watch();
-    }
-    return 0;
-}
-
-void code_watch_begin(void) {
-    bool complete = find(&python.add_hook, "PySys_AddAuditHook");
-    complete &= find(&python.add_watcher, "PyCode_AddWatcher"); /* from 3.12 on */
+bool code_watch_can(void) {
+    bool complete = find(&python.add_watcher, "PyCode_AddWatcher");
     complete &= find(&python.thread_state, "PyThreadState_GetUnchecked") ||
                 find(&python.thread_state, "_PyThreadState_UncheckedGet"); /* its name in 3.12 */
     complete &= find(&python.interpreter, "PyInterpreterState_Get");
@@ -106,7 +86,11 @@ void code_watch_begin(void) {
     complete &= find(&python.take_exception, "PyErr_GetRaisedException");
     complete &= find(&python.set_exception, "PyErr_SetRaisedException");
     complete &= find(&python.clear, "PyErr_Clear");
-    if (complete) {
-        (void)python.add_hook(on_event, NULL);
+    return complete;
+}
+
+void code_watch_here(void) {
+    if (python.thread_state() != NULL) {
+        watch();
     }
 }

@@ -1,9 +1,14 @@
-/* code_watch: publishes which code objects are destroyed, from CPython 3.12 on. Once per process,
- * before the interpreter initialises; what follows runs in threads that hold the GIL. */
+/* code_watch: publishes which code objects are destroyed, from CPython 3.12 on. */
 #ifndef ECHION_SHIM_CODE_WATCH_H
 #define ECHION_SHIM_CODE_WATCH_H
 
-/* Does nothing where the interpreter offers no such thing. */
-void code_watch_begin(void);
+#include <stdbool.h>
+
+/* Whether the interpreter offers it. Once per process, before the interpreter initialises. */
+bool code_watch_can(void);
+
+/* Watches the code objects of the interpreter that the calling thread runs in, unless it does
+ * already. Any thread; without the GIL nothing happens. */
+void code_watch_here(void);
 
 #endif

@@ -16,6 +16,7 @@
 #include "common/shim_path.h"
 #include "shim/follow.h"
 #include "shim/publish.h"
+#include "shim/sandbox.h"
 #include "shim/stack_room.h"
 #include "shim/symbols.h"
 
@@ -63,6 +64,7 @@ struct start {
 };
 
 void exec_begin(char **env) {
+    sandbox_begin();
     for (unsigned i = 0; i < NEXTS; i++) {
         exec.next[i] = symbols_find_next(next_names[i]);
     }
@@ -95,6 +97,9 @@ static int go_spawn(const struct start *start, char *const *env);
 
 /* Starts it with the entry in its environment, if that is to be and can be. */
 static int start_program(const struct start *start, char *const *env) {
+    if (sandbox_is_entered()) {
+        return start->go(start, env);
+    }
     int errnum = errno;
     char entry[SHIM_PATH_MAX];
     struct preload_room room;
@@ -258,7 +263,8 @@ EXPORTED int execle(const char *path, const char *arg, ...) {
 /* The actions may change the folder, in which the new process then looks for a path that is not
  * absolute. */
 static bool is_elsewhere(const char *path, const posix_spawn_file_actions_t *actions) {
-    return actions != NULL && actions->__used > 0 && path[0] != '/' && strchr(path, '/') != NULL;
+    return path == NULL ||
+           (actions != NULL && actions->__used > 0 && path[0] != '/' && strchr(path, '/') != NULL);
 }
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): it is libc's. */

@@ -6,13 +6,13 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "shim/ring_writer.h"
+#include "shim/sandbox.h"
 
 enum {
     DESCRIPTOR_MIN = 1000, /* few programs come so far, and fewer count on the next one's number */
@@ -21,7 +21,6 @@ enum {
 static struct {
     _Atomic(struct ring *) ring; /* NULL: none */
     pid_t pid;                   /* whose it is */
-    int seccomp;                 /* its mode when we began */
     bool left_alone; /* we were forked by a process that is profiled without its children */
     int fd;
     struct statx file; /* what is behind `fd`, in case that the program has closed it */
@@ -104,18 +103,17 @@ static void ring_leave(struct ring *ring) {
     published.fd = -1;
 }
 
-/* In the child of a fork, which has one thread: says so in its parent's ring, and gets one of its
- * own if that will be read. */
+/* In the child of a fork, which has one thread. If somebody reads the ring that it has inherited:
+ * says so there, and gets one of its own if that will be read. If nobody does, it is left as it is,
+ * since every fork would pay for more. */
 static void on_forked(void) {
     struct ring *inherited = ring_of_ours();
     int kept_errno = errno;
-    if (inherited != NULL) {
-        bool read = publish_is_read();
+    if (inherited != NULL && publish_is_read()) {
         published.left_alone = published.left_alone || !publish_follows();
         publish_process(RING_FORKED);
         ring_leave(inherited);
-        /* A sandbox that the program has entered since may end it for what it does not expect. */
-        if (read && !published.left_alone && prctl(PR_GET_SECCOMP) == published.seccomp) {
+        if (!published.left_alone) {
             ring_open();
         }
     }
@@ -125,7 +123,6 @@ static void on_forked(void) {
 void publish_begin(void) {
     int kept_errno = errno;
     if (ring_of_ours() == NULL) {
-        published.seccomp = prctl(PR_GET_SECCOMP);
         ring_open();
         (void)pthread_atfork(NULL, NULL, on_forked);
     }
@@ -139,7 +136,7 @@ bool publish_has_ring(void) {
 bool publish_is_read(void) {
     struct ring *ring = ring_of_ours();
     struct timespec now;
-    if (ring == NULL) {
+    if (ring == NULL || sandbox_is_entered()) {
         return false;
     }
     uint32_t heartbeat_ms = atomic_load_explicit(&ring->header.heartbeat_ms, memory_order_relaxed);
@@ -167,7 +164,7 @@ bool publish_is_own(void) {
 }
 
 void publish_code(enum ring_kind kind, uint64_t address) {
-    if (publish_is_read()) {
+    if (publish_is_read() && publish_is_own()) {
         const struct ring_code code = {.address = address};
         (void)ring_write(ring_of_ours(), (uint16_t)kind, &code, sizeof code);
     }

@@ -17,7 +17,8 @@ void publish_begin(void);
 /* Whether there is a ring. */
 bool publish_has_ring(void);
 
-/* Whether somebody reads it. */
+/* Whether somebody reads it. Not in a sandbox that the program has entered: nothing is published
+ * there. */
 bool publish_is_read(void);
 
 /* Whether the processes that this one starts are to be profiled, too. As long as nobody has read

@@ -1,5 +1,6 @@
 /* quit_signal: takes SIGQUIT (Ctrl+\) from a program that leaves it to its default, which would
- * end it, and tells the daemon instead. Once per process, before the program begins. */
+ * end it, and tells the daemon instead. Once per process, by the thread that is
+ * about to run the main program. */
 #ifndef ECHION_SHIM_QUIT_SIGNAL_H
 #define ECHION_SHIM_QUIT_SIGNAL_H
 

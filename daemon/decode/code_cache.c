@@ -152,15 +152,16 @@ bool code_cache_gone_since(const struct code_cache *cache, uint64_t address) {
     if (cache->forgotten >= cache->viewed.begun) {
         return true;
     }
-    for (uint32_t i = cache->gone_next - 1;; i--) {
-        const struct gone *gone = &cache->gone[i % GONE_MAX];
+    for (uint32_t back = 1; back <= GONE_MAX; back++) {
+        const struct gone *gone = &cache->gone[(cache->gone_next - back) % GONE_MAX];
         if (gone->moment < cache->viewed.begun) {
-            return false;
+            break;
         }
         if (gone->address == address) {
             return true;
         }
     }
+    return false;
 }
 
 void code_cache_doubt(struct code_cache *cache, uint64_t address) {

@@ -18,6 +18,9 @@
 /* A process may have a million open; ours is among the first thousands. */
 enum { DESCRIPTORS_MAX = 1 << 16 };
 
+/* Files of the right name that are looked into: one is inherited, one is our own. */
+enum { CANDIDATES_MAX = 16 };
+
 /* How the kernel names a memfd in /proc/PID/fd. */
 static const char link_text[] = "/memfd:" RING_FILE_NAME " (deleted)";
 
@@ -40,7 +43,8 @@ static int open_ring(int folder, const char *name) {
         return -1;
     }
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", seen);
-    return open(path, O_RDWR | O_CLOEXEC);
+    /* Without O_NONBLOCK a lease that the target has on it would hold us up. */
+    return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 }
 
 /* Maps it, if it is this process's. */
@@ -78,7 +82,8 @@ enum status ring_find(int process, int32_t own_pid, struct ring **out, struct er
         return error_set(error, STATUS_NOMEM, "out of memory");
     }
     enum status status = STATUS_ABSENT;
-    for (unsigned i = 0; i < DESCRIPTORS_MAX; i++) {
+    unsigned candidates = 0;
+    for (unsigned i = 0; i < DESCRIPTORS_MAX && candidates < CANDIDATES_MAX; i++) {
         const struct dirent *entry = readdir(folder);
         if (entry == NULL) {
             break;
@@ -86,6 +91,7 @@ enum status ring_find(int process, int32_t own_pid, struct ring **out, struct er
         if (!is_named_ring(fd, entry->d_name)) {
             continue;
         }
+        candidates++;
         enum status this = take(fd, entry->d_name, own_pid, out, error);
         if (this == STATUS_OK) {
             return STATUS_OK;

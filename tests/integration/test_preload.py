@@ -85,6 +85,9 @@ class Programs(Preload):
         self.expect_the_same("env", "-i", "env")
         self.expect_the_same("sh", "-c", "tr '\\0' '\\n' </proc/self/environ | grep -a .")
 
+    def test_a_program_that_has_shut_itself_in(self):
+        self.expect_the_same(self.build("sandboxed"), "/bin/true")
+
     def test_it_reaches_what_they_start(self):
         showing = self.build("showing")
         self.expect_the_same(showing, self.note, shims=["with"])
@@ -467,7 +470,7 @@ class File(unittest.TestCase):
 
     FILES = ("libechion-shim.so", "libechion-shim-i386.so")
     EXPORTS = {"execl", "execle", "execlp", "execv", "execve", "execveat", "execvp", "execvpe", "fexecve",
-               "posix_spawn", "posix_spawnp"}
+               "posix_spawn", "posix_spawnp", "prctl"}
 
     def paths(self):
         return [path for name in self.FILES if (path := BIN.parent / "lib/echion" / name).exists()]

@@ -234,6 +234,22 @@ class SigQuit(Shim):
         self.assertEqual(running.returncode, 9, said)
         self.assertNotIn("got SIGQUIT", said)
 
+    def test_its_disposition_can_be_saved_and_restored(self):
+        code = (
+            "import signal\n"
+            "before = signal.getsignal(signal.SIGQUIT)\n"
+            "saved = signal.signal(signal.SIGQUIT, lambda *_: None)\n"
+            "signal.signal(signal.SIGQUIT, saved)\n"
+            "print(before == saved == signal.SIG_DFL)\n"
+        )
+        for python in interpreters.find():
+            if not python.missing and not python.root:
+                with self.subTest(python=python.name):
+                    done = self.run_to_end(
+                        ECHION, "-o", "x.austin", *interpreters.command(python, ["-c", code])
+                    )
+                    self.assertEqual(done.stdout, "True\n", done.stderr)
+
     def test_ignored_stays_ignored(self):
         shown = "import signal\nprint(signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN)\n"
         before = signal.signal(signal.SIGQUIT, signal.SIG_IGN)

@@ -173,6 +173,21 @@ Test(code_cache, what_is_learned_holds_in_earlier_pictures_if_none_went_there) {
     code_cache_destroy(cache);
 }
 
+Test(code_cache, as_many_as_can_be_remembered_are_told_from_others) {
+    for (uint64_t count = 254; count <= 258; count++) {
+        struct code_cache *cache = begin();
+        uint64_t before = code_cache_moment(cache);
+        for (uint64_t i = 0; i < count; i++) {
+            code_cache_note_gone(cache, 0x2000 + i);
+        }
+        code_cache_pass(cache);
+        view(cache, before);
+        cr_expect(code_cache_gone_since(cache, 0x2000 + count - 1));
+        cr_expect_eq(code_cache_gone_since(cache, 0x1000), count > 256, "after %d", (int)count);
+        code_cache_destroy(cache);
+    }
+}
+
 Test(code_cache, more_than_can_be_remembered_may_be_any) {
     struct code_cache *cache = begin();
     uint64_t before = code_cache_moment(cache);

@@ -49,6 +49,21 @@ Test(ring_find, finds_ours_among_others) {
     ring_unmap(ring);
 }
 
+/* To wait until the target lets go would take 45 seconds (/proc/sys/fs/lease-break-time). */
+Test(ring_find, does_not_wait_for_a_lease) {
+    struct ring *ring = NULL;
+    char path[64];
+    int fd = make(RING_FILE_NAME, sizeof(struct ring), F_SEAL_SHRINK, getpid());
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int reader = open(path, O_RDONLY | O_CLOEXEC);
+    cr_assert_eq(close(fd), 0);
+    (void)signal(SIGIO, SIG_IGN); /* says that somebody wants the lease back */
+    if (fcntl(reader, F_SETLEASE, F_RDLCK) != 0) {
+        cr_skip_test("this kernel gives no lease on a memfd");
+    }
+    cr_expect_eq(find(&ring), STATUS_ABSENT);
+}
+
 /* To open it, and to go on then, would wait for somebody at its other end. */
 Test(ring_find, leaves_a_file_alone_that_only_has_such_a_name) {
     static const char path[] = "/memfd:" RING_FILE_NAME;

@@ -127,7 +127,7 @@ static int fork_and_look(void) {
 Test(publish, a_fork_tells_its_parents_reader_and_gets_a_ring_if_it_is_followed) {
     publish_begin();
     struct ring *ring = ring_open();
-    cr_expect_eq(fork_and_look(), 0, "nobody reads");
+    cr_expect_eq(fork_and_look(), 1, "nobody reads: it is left as it is");
     cr_expect_eq(ring->header.head, 0);
     ring->header.heartbeat_ms = now_ms();
     ring->header.wants = RING_WANTS_NEWS;
@@ -139,6 +139,32 @@ Test(publish, a_fork_tells_its_parents_reader_and_gets_a_ring_if_it_is_followed)
     cr_expect_eq(fork_and_look(), 11);
     cr_expect_eq(ring->header.head, 2);
     cr_expect(publish_is_own());
+}
+
+Test(publish, a_fork_tells_nothing_of_its_own_code_in_its_parents_ring) {
+    publish_begin();
+    struct ring *ring = ring_open();
+    int begun[2];
+    int news[2];
+    int status = 1;
+    char byte;
+    cr_assert_eq(pipe(begun), 0);
+    cr_assert_eq(pipe(news), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        bool told = write(begun[1], "", 1) == 1 &&
+                    read(news[0], &byte, 1) == 1; /* somebody reads the parent's by now */
+        publish_code(RING_CODE_DESTROYED, 1);
+        publish_process(RING_EXECS);
+        _exit(told && publish_is_read() && !publish_is_own() ? 0 : 2);
+    }
+    cr_assert_eq(read(begun[0], &byte, 1), 1);
+    ring->header.heartbeat_ms = now_ms();
+    cr_assert_eq(write(news[1], "", 1), 1);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_expect_eq(status, 0);
+    cr_expect_eq(ring->header.head, 1);
+    cr_expect_eq(ring->records[0].kind, RING_EXECS);
 }
 
 /* The number may be another file's by then. */
