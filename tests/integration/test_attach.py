@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -74,8 +75,14 @@ class HowItEnds(profiler.TestCase):
         target.send_signal(signal.SIGSTOP)
         daemon = self.attach(target.pid, "-o", "out.austin", "-i", "3600s")
         wait_for(lambda: (self.folder / "out.austin").exists(), "output", daemon)
+        wait_for(lambda: self.takes(daemon.pid, signal.SIGINT), "readiness", daemon)
         daemon.send_signal(signal.SIGINT)
         self.assertEqual(self.finish(daemon).returncode, 0)
+
+    def takes(self, pid, number):
+        """Whether a process has blocked that signal, to take it when it sees fit."""
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        return int(re.search(r"SigBlk:\s+([0-9a-f]+)", status)[1], 16) >> (number - 1) & 1
 
     def test_the_end_of_the_target(self):
         target = self.busy()

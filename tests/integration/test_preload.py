@@ -177,7 +177,9 @@ class Programs(Preload):
         self.shims()
         # Through a file, since this test's own words must fit as well.
         for size, shims in ((fits - 1000, ["with"]), (fits, ["without"])):
-            done = self.launch(PYTHON, "-c", STARTS_LARGE, starter, showing, self.note, str(size))
+            done = self.launch(
+                PYTHON, "-c", STARTS_LARGE, starter, showing, self.note, str(size), options=["-C"]
+            )
             self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
             self.assertEqual(self.shims(), shims, size)
 
