@@ -6,7 +6,8 @@
  * it has been there, until every thread has a name or that has been tried for long enough. All are
  * looked through twice a second anyway, since threads are renamed. However fast threads come, a
  * look is followed by a rest of so many times the CPU time that it took: looks take at most a
- * fifth of the sampling thread's time. */
+ * fifth of the sampling thread's time. Where a hypervisor takes the core in the middle of a look,
+ * its time seems to be the look's: a look counts as no more than four times the one before. */
 #ifndef ECHION_DAEMON_SERVICE_LABEL_SCHEDULE_H
 #define ECHION_DAEMON_SERVICE_LABEL_SCHEDULE_H
 
@@ -15,6 +16,8 @@
 
 enum {
     LABEL_RESTS = 4,                       /* times what a look took */
+    LABEL_COST_NS = 50 * 1000,             /* what the look before counts as, at least */
+    LABEL_GROWTH = 4,                      /* times that, this one counts as at most */
     LABEL_AGAIN_NS = 100 * 1000,           /* between two looks, at least */
     LABEL_AGAIN_NS_MAX = 20 * 1000 * 1000, /* and at most, while a new thread has no name */
     LABEL_PERIOD_NS = 500 * 1000 * 1000,   /* otherwise; and how long a thread is new */
@@ -25,6 +28,7 @@ struct label_schedule {
     uint64_t rested_ns;  /* no look before this */
     uint64_t due_ns;
     uint64_t all_due_ns; /* of a look through all */
+    uint64_t cost_ns;    /* of the look before, as counted */
     bool waiting;        /* for the name of a new thread */
 };
 

@@ -49,7 +49,7 @@ class Effort:
 
 
 FULL = Effort(16, 16, 20000)
-SHORT = Effort(2.5, 1.5, 1500)
+SHORT = Effort(2, 1, 1200)
 
 
 def take_stopped(tools, running, path, samples):

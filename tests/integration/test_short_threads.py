@@ -62,8 +62,9 @@ class ShortThreads(shown.TestCase):
             self.assertGreater(len(labels), COUNT / 2, "threads that show")
             begun = {n: times for n, times in labels.items() if times.total() >= BEGUN}
             unnamed = [times for n, times in begun.items() if set(times) != {f"short {n}"}]
-            # On a busy machine one may not get to run for that long, and is then without its name.
-            self.assertLessEqual(len(unnamed), len(begun) / 20, unnamed)
+            # On a busy machine one may not get to run for that long, or the sampler for as long as that.
+            held_up = profile.number("missed") / (BEGUN / 1000)
+            self.assertLessEqual(len(unnamed), len(begun) / 20 + held_up, unnamed)
 
         self.on_every(self.pythons, look, at_once=1)
 

@@ -69,7 +69,16 @@ Test(label_schedule, a_look_through_all_is_not_put_off_by_threads_that_come) {
 Test(label_schedule, looks_take_a_fifth_of_the_time_at_most) {
     cr_expect_leq(looks(1000 * MS, 200 * US, 100 * US), 1001);
     cr_expect_geq(looks(1000 * MS, 200 * US, 100 * US), 900, "nor much less");
-    cr_expect_leq(looks(1000 * MS, 20 * MS, 100 * US), 11);
-    cr_expect_leq(looks(10000 * MS, 400 * MS, 100 * US), 12, "but never is there none for long");
-    cr_expect_geq(looks(10000 * MS, 400 * MS, 100 * US), 10);
+    cr_expect_leq(looks(10000 * MS, 20 * MS, 100 * US), 105);
+    cr_expect_leq(looks(20000 * MS, 400 * MS, 100 * US), 30, "but never is there none for long");
+    cr_expect_geq(looks(20000 * MS, 400 * MS, 100 * US), 22);
+}
+
+Test(label_schedule, one_look_that_was_held_up_is_not_taken_for_what_looks_cost) {
+    struct label_schedule schedule = {0};
+    label_schedule_looked(&schedule, start, true, 60 * US, 1);
+    label_schedule_looked(&schedule, start + 10 * MS, false, 20 * MS, 1);
+    cr_expect_leq(schedule.rested_ns, start + 11 * MS);
+    label_schedule_looked(&schedule, start + 40 * MS, false, 60 * US, 1);
+    cr_expect_leq(schedule.rested_ns, start + 41 * MS);
 }
