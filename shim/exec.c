@@ -63,16 +63,18 @@ struct start {
     const posix_spawnattr_t *attributes;
 };
 
-void exec_begin(char **env) {
+bool exec_begin(char **env) {
+    if (!symbols_own_path(exec.entry, sizeof exec.entry) || exec.entry[0] != '/' ||
+        !preload_remove(env, environ == env ? NULL : environ, exec.entry)) {
+        exec.entry[0] = '\0';
+        return false;
+    }
     sandbox_begin();
     for (unsigned i = 0; i < NEXTS; i++) {
         exec.next[i] = symbols_find_next(next_names[i]);
     }
-    if (!symbols_own_path(exec.entry, sizeof exec.entry) || exec.entry[0] != '/' ||
-        !preload_remove(env, environ == env ? NULL : environ, exec.entry)) {
-        exec.entry[0] = '\0';
-    }
     exec.begun = true;
+    return true;
 }
 
 const char *exec_entry(void) {

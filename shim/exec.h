@@ -10,8 +10,11 @@
 #ifndef ECHION_SHIM_EXEC_H
 #define ECHION_SHIM_EXEC_H
 
-/* Before main, once: `env` is what the process was started with. */
-void exec_begin(char **env);
+#include <stdbool.h>
+
+/* Before main, once: `env` is what the process was started with. False, and nothing is done, if we
+ * were not preloaded. */
+bool exec_begin(char **env);
 
 /* The path by which we were preloaded, "" if we were not. */
 const char *exec_entry(void);

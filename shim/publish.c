@@ -93,14 +93,18 @@ static void ring_open(void) {
     atomic_store_explicit(&published.ring, ring, memory_order_release);
 }
 
-/* Lets go of the ring that a fork has inherited. */
-static void ring_leave(struct ring *ring) {
-    atomic_store_explicit(&published.ring, NULL, memory_order_release);
-    (void)munmap(ring, sizeof *ring);
+static void descriptor_leave(void) {
     if (file_is(published.fd, &published.file)) {
         (void)close(published.fd);
     }
     published.fd = -1;
+}
+
+/* Lets go of the ring that a fork has inherited. */
+static void ring_leave(struct ring *ring) {
+    atomic_store_explicit(&published.ring, NULL, memory_order_release);
+    (void)munmap(ring, sizeof *ring);
+    descriptor_leave();
 }
 
 /* In the child of a fork, which has one thread. If somebody reads the ring that it has inherited:
@@ -121,10 +125,16 @@ static void on_forked(void) {
 }
 
 void publish_begin(void) {
+    static bool listens; /* to forks */
     int kept_errno = errno;
-    if (ring_of_ours() == NULL) {
+    if (ring_of_ours() == NULL || !publish_is_own()) {
+        /* One that was inherited stays mapped: another thread may be looking at it. */
+        descriptor_leave();
+        published.left_alone = false;
         ring_open();
-        (void)pthread_atfork(NULL, NULL, on_forked);
+    }
+    if (!listens && publish_has_ring()) {
+        listens = pthread_atfork(NULL, NULL, on_forked) == 0;
     }
     errno = kept_errno;
 }

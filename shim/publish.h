@@ -11,7 +11,8 @@
 
 /* Makes the ring: a sealed memfd, mapped, and its descriptor kept where a daemon finds it and the
  * program's own are not shifted by it. Makes forks of this process announce themselves. If any of
- * it cannot be had, nothing is published. Once, by the only thread. */
+ * it cannot be had, nothing is published. Nothing if it has one; a fork that still has the one it
+ * was born with gets its own. By the only thread, or one with the GIL. */
 void publish_begin(void);
 
 /* Whether there is a ring. */

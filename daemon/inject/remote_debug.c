@@ -3,7 +3,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "daemon/inject/script.h"
 #include "daemon/python/debug_offsets.h"
 #include "daemon/target/mappings.h"
 
@@ -15,7 +14,7 @@ enum {
     BREAKER_STOP = 1 << 5, /* PEP 768's */
 };
 
-enum { OFFSETS_MAX = 4096, INTERPRETERS_MAX = 4096 };
+enum { OFFSETS_MAX = 4096, INTERPRETERS_MAX = 4096, STATES_MAX = 65536 };
 
 /* How long a thread has been there before it is written to. */
 #define SETTLED_NS UINT64_C(5000000)
@@ -119,12 +118,12 @@ static enum status breaker_ring(const struct remote_debug *debug, struct raddr s
  * debugger. */
 static enum status request_is_ours(const struct remote_debug *debug, struct raddr state,
                                    bool *ours) {
-    char path[SCRIPT_FILE_PATH_MAX];
+    char path[HANDED_FILE_PATH_MAX];
     enum status status = memory_write_get(
         &debug->door, raddr_add(state, debug->offsets.thread.script_path), path, sizeof path);
     if (status == STATUS_OK) {
         path[sizeof path - 1] = '\0';
-        *ours = strstr(path, SCRIPT_FILE_MARK) != NULL || strncmp(path, "/proc/", 6) == 0;
+        *ours = strstr(path, HANDED_FILE_MARK) != NULL || strncmp(path, "/proc/", 6) == 0;
     }
     return status;
 }
@@ -156,7 +155,7 @@ static enum status thread_arm(const struct remote_debug *debug,
     if (status == STATUS_OK) {
         status =
             memory_write_put(&debug->door, raddr_add(thread->state, offsets->thread.script_path),
-                             debug->file.path, strlen(debug->file.path) + 1);
+                             debug->loading.script.path, strlen(debug->loading.script.path) + 1);
     }
     if (status == STATUS_OK) {
         status = byte_write(debug, thread->state, offsets->thread.pending_call, 1);
@@ -168,13 +167,26 @@ static enum status thread_arm(const struct remote_debug *debug,
     return status;
 }
 
-static enum status thread_disarm(const struct remote_debug *debug,
-                                 struct remote_debug_thread *thread) {
+/* Whether the request still waits there. TORN: the thread has left. */
+static enum status thread_pending(const struct remote_debug *debug,
+                                  const struct remote_debug_thread *thread, uint32_t *out) {
+    enum status status = thread_check(debug, thread);
+    return status == STATUS_OK
+               ? memory_write_get(&debug->door,
+                                  raddr_add(thread->state, debug->offsets.thread.pending_call), out,
+                                  sizeof *out)
+               : status;
+}
+
+static enum status thread_disarm(struct remote_debug *debug, struct remote_debug_thread *thread) {
     if (!thread->armed) {
         return STATUS_OK;
     }
-    enum status status = thread_check(debug, thread);
-    if (status == STATUS_OK) {
+    uint32_t pending = 0;
+    enum status status = thread_pending(debug, thread, &pending);
+    if (status == STATUS_OK && pending == 0) {
+        debug->takers++;
+    } else if (status == STATUS_OK) {
         status = byte_write(debug, thread->state, debug->offsets.thread.pending_call, 0);
     }
     if (status == STATUS_OK || status == STATUS_TORN) { /* one that has left asks for nothing */
@@ -318,9 +330,8 @@ static enum status main_find(struct remote_debug *debug, struct error *error) {
     return STATUS_OK;
 }
 
-static enum status request_make(struct remote_debug *debug, const char *library,
+static enum status request_make(struct remote_debug *debug, const struct loading_library *library,
                                 struct error *error) {
-    struct script script;
     enum status status = memory_write_open(debug->process, &debug->door, error);
     if (status == STATUS_OK) {
         status = offsets_read(debug, error);
@@ -329,10 +340,7 @@ static enum status request_make(struct remote_debug *debug, const char *library,
         status = main_find(debug, error);
     }
     if (status == STATUS_OK) {
-        status = script_make(library, debug->process->own_pid, &script, error);
-    }
-    if (status == STATUS_OK) {
-        status = script_file_make(debug->process, &script, &debug->file, error);
+        status = loading_begin(debug->process, library, &debug->loading, error);
     }
     if (status != STATUS_OK) {
         return status;
@@ -351,7 +359,8 @@ static enum status request_make(struct remote_debug *debug, const char *library,
 }
 
 enum status remote_debug_arm(const struct process *process, const struct runtime *runtime,
-                             const char *library, struct remote_debug *out, struct error *error) {
+                             const struct loading_library *library, struct remote_debug *out,
+                             struct error *error) {
     struct remote_debug debug = REMOTE_DEBUG_NONE;
     debug.process = process;
     debug.runtime = runtime;
@@ -373,12 +382,7 @@ enum status remote_debug_look(struct remote_debug *debug, bool *taken) {
             continue;
         }
         uint32_t pending = 0;
-        enum status status = thread_check(debug, thread);
-        if (status == STATUS_OK) {
-            status = memory_write_get(&debug->door,
-                                      raddr_add(thread->state, debug->offsets.thread.pending_call),
-                                      &pending, sizeof pending);
-        }
+        enum status status = thread_pending(debug, thread, &pending);
         if (status == STATUS_TORN && i > 0) { /* it has left */
             thread->armed = false;
             continue;
@@ -387,6 +391,7 @@ enum status remote_debug_look(struct remote_debug *debug, bool *taken) {
             status = breaker_ring(debug, thread->state);
         } else if (status == STATUS_OK) {
             thread->armed = false;
+            debug->takers++;
             found = true;
         }
         if (status != STATUS_OK) {
@@ -410,7 +415,48 @@ enum status remote_debug_withdraw(struct remote_debug *debug) {
 }
 
 void remote_debug_deinit(struct remote_debug *debug) {
-    script_file_remove(&debug->file);
+    loading_end(&debug->loading);
     memory_write_close(&debug->door);
     *debug = REMOTE_DEBUG_NONE;
+}
+
+/* Whether no thread of the main interpreter has a request that waits. */
+static enum status nothing_waits(struct remote_debug *debug) {
+    const struct py_layout *layout = &debug->runtime->layout;
+    uint64_t state = 0;
+    enum status status =
+        word_read(debug, debug->interpreter, layout->interpreter.threads_head, &state);
+    for (unsigned i = 0; status == STATUS_OK && state != 0; ++i) {
+        uint32_t pending = 0;
+        status = i == STATES_MAX
+                     ? STATUS_CORRUPT
+                     : memory_write_get(&debug->door,
+                                        raddr_make(state + debug->offsets.thread.pending_call),
+                                        &pending, sizeof pending);
+        if (status == STATUS_OK && pending != 0) {
+            return STATUS_TORN;
+        }
+        if (status == STATUS_OK) {
+            status = word_read(debug, raddr_make(state), layout->thread.next, &state);
+        }
+    }
+    return status;
+}
+
+void remote_debug_sweep(const struct process *process, const struct runtime *runtime) {
+    struct remote_debug debug = REMOTE_DEBUG_NONE;
+    struct error ignored;
+    debug.process = process;
+    debug.runtime = runtime;
+    enum status status = memory_write_open(process, &debug.door, &ignored);
+    if (status == STATUS_OK) {
+        status = offsets_read(&debug, &ignored);
+    }
+    if (status == STATUS_OK) {
+        status = main_find(&debug, &ignored);
+    }
+    if (status == STATUS_OK && nothing_waits(&debug) == STATUS_OK) {
+        handed_file_sweep(process);
+    }
+    memory_write_close(&debug.door);
 }

@@ -1,10 +1,11 @@
 /* remote_debug: asks a CPython of 3.14 or later to load a library, in the interpreter's own way
  * (PEP 768) and without stopping it: a script's path and a flag in a thread state, and the eval
- * breaker, at which the interpreter looks at a safe point with the GIL held. Owns the script's file
- * and the door to the target's memory; one thread at a time. Cold, and can block as long as
- * memory_read can.
+ * breaker, at which the interpreter looks at a safe point with the GIL held. Owns the files that
+ * the target loads from and the door to its memory; one thread at a time. Cold, and can block as
+ * long as memory_read can.
  *
- *     arm -> look, every few ms -> taken, or withdraw -> REMOTE_DEBUG_LINGER_MS -> deinit
+ *     arm -> look, every few ms -> taken, or withdraw -> deinit, when nobody opens the files any
+ * more
  *
  * Asked is the main thread, and each other one that is seen holding the GIL for longer: nobody else
  * would run the script. The main thread's state lies inside _PyRuntime and is never freed. Other
@@ -24,15 +25,19 @@
 
 #include "common/raddr.h"
 #include "common/status.h"
-#include "daemon/inject/script_file.h"
+#include "daemon/inject/loading.h"
 #include "daemon/python/remote_offsets.h"
 #include "daemon/python/runtime.h"
 #include "daemon/target/memory_write.h"
 #include "daemon/target/process.h"
 
-/* REMOTE_DEBUG_LINGER_MS: how long the file stays after the request has been taken or withdrawn:
- * the thread, or a child forked with the flag still set, may be about to open it. */
-enum { REMOTE_DEBUG_THREADS_MAX = 16, REMOTE_DEBUG_LINGER_MS = 1000 };
+/* How long the files stay after the request has been taken by somebody, or withdrawn: a thread, or
+ * a child forked with the flag still set, may be about to open them. */
+enum {
+    REMOTE_DEBUG_THREADS_MAX = 16,
+    REMOTE_DEBUG_TAKEN_MS = 500,    /* or until it is known that all who took it have run it */
+    REMOTE_DEBUG_WITHDRAWN_MS = 20, /* taken by nobody: between the two stores that take it */
+};
 
 /* A thread state that is, or may become, asked. */
 struct remote_debug_thread {
@@ -47,21 +52,23 @@ struct remote_debug {
     const struct runtime *runtime;
     struct remote_offsets offsets;
     struct memory_write door;
-    struct script_file file;
+    struct loading loading;
     struct raddr interpreter; /* the main one's PyInterpreterState */
     struct remote_debug_thread threads[REMOTE_DEBUG_THREADS_MAX];
     size_t thread_count;
+    unsigned takers; /* threads that have taken the request */
 };
 
 #define REMOTE_DEBUG_NONE                                                                          \
-    ((struct remote_debug){.door = MEMORY_WRITE_NONE, .file = SCRIPT_FILE_NONE})
+    ((struct remote_debug){.door = MEMORY_WRITE_NONE, .loading = LOADING_NONE})
 
-/* Asks for it. `library` is a path as the target sees it (inject/script.h says what it exports).
- * UNSUPPORTED: this Python has no such way in, its owner has closed it, or there is no place for
- * the script. TORN: it starts or ends just now, or another debugger's request waits there: later.
- * CORRUPT, GONE, DENIED, NOMEM, SYS. On failure nothing is asked for. */
+/* Asks for it; inject/script.h says what the library exports. UNSUPPORTED: this Python has no such
+ * way in, its owner has closed it, or there is no place for the files. TORN: it starts or ends just
+ * now, or another debugger's request waits there: later. CORRUPT, GONE, DENIED, NOMEM, SYS. On
+ * failure nothing is asked for. */
 STATUS_CHECKED enum status remote_debug_arm(const struct process *process,
-                                            const struct runtime *runtime, const char *library,
+                                            const struct runtime *runtime,
+                                            const struct loading_library *library,
                                             struct remote_debug *out, struct error *error);
 
 /* Whether a thread has taken the request: it runs the script now, or has run it. Until then each
@@ -69,12 +76,15 @@ STATUS_CHECKED enum status remote_debug_arm(const struct process *process,
  * so, the others are not asked any longer. GONE: the program has ended. TORN, SYS. */
 STATUS_CHECKED enum status remote_debug_look(struct remote_debug *debug, bool *taken);
 
-/* Takes the request back. A thread that took it in the same moment runs it all the same. GONE,
+/* Takes the request back. Who took it before runs it all the same, and counts as a taker. GONE,
  * TORN, SYS: as remote_debug_look. */
 STATUS_CHECKED enum status remote_debug_withdraw(struct remote_debug *debug);
 
-/* Removes the file: not before REMOTE_DEBUG_LINGER_MS have passed since it was taken or withdrawn.
- * Accepts REMOTE_DEBUG_NONE. */
+/* Removes what daemons that were killed have left for this process, unless something in it still
+ * waits to be run. Cold; what fails is left for the next time. */
+void remote_debug_sweep(const struct process *process, const struct runtime *runtime);
+
+/* Removes the files: not before nobody can be about to open them. Accepts REMOTE_DEBUG_NONE. */
 void remote_debug_deinit(struct remote_debug *debug);
 
 #endif

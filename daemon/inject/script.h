@@ -7,6 +7,11 @@
  * process than the one it was made for: a child that was forked meanwhile has inherited the request
  * to run it.
  *
+ * What it loads is a copy in a memfd: the file may lie where nothing may be mapped as code, and
+ * goes when we go. Where Python or the system has no memfd, or no /proc, it is the file itself. The
+ * copy goes by a path that nobody else writes like that, as the loader takes a library that it
+ * knows by the same path for the same one.
+ *
  * The library exports PyInit_ with SCRIPT_MODULE behind it, does its work there, and answers NULL;
  * what create_dynamic then raises ends in the script. It may be called more than once, as the text
  * may run once for each thread that has been asked to.
@@ -22,7 +27,12 @@
 #include "common/status.h"
 
 /* A path is written with four characters for a byte at most. */
-enum { SCRIPT_LIBRARY_MAX = 1024, SCRIPT_MAX = SCRIPT_LIBRARY_MAX * 4 + 512 };
+enum {
+    SCRIPT_LIBRARY_MAX = 256,
+    SCRIPT_NAME_MAX = 32,
+    SCRIPT_MAX = (SCRIPT_LIBRARY_MAX + SCRIPT_NAME_MAX) * 4 + 1024,
+    SCRIPT_LIBRARY_SIZE_MAX = 1 << 20, /* bytes of the library */
+};
 
 #define SCRIPT_MODULE "echion_shim"
 
@@ -31,9 +41,10 @@ struct script {
     size_t length;
 };
 
-/* `library` is a path as the target sees it, any bytes; `own_pid` the target's id as it sees
- * itself. UNSUPPORTED: the path is too long, or not absolute. */
-STATUS_CHECKED enum status script_make(const char *library, pid_t own_pid, struct script *out,
-                                       struct error *error);
+/* `library` is a file's path as the target sees it, any bytes; `name` what /proc/PID/maps shows of
+ * its copy, ASCII; `own_pid` the target's id as it sees itself. UNSUPPORTED: one of them is too
+ * long, or the path not absolute. */
+STATUS_CHECKED enum status script_make(const char *library, const char *name, pid_t own_pid,
+                                       struct script *out, struct error *error);
 
 #endif

@@ -292,7 +292,7 @@ static void part(struct family *family, struct member *member) {
     const pid_t pid = session_pid(member->session);
     struct session_result result;
     session_end(member->session, &result);
-    if (!first && !result.shim) {
+    if (!first && !result.reached) {
         family_result_note_late(&family->result, pid);
     }
     family_result_add(&family->result, &result, first);

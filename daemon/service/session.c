@@ -18,7 +18,7 @@
 #include "daemon/service/read_watch.h"
 #include "daemon/service/recorder.h"
 #include "daemon/service/scout.h"
-#include "daemon/service/shim_notice.h"
+#include "daemon/service/session_shim.h"
 
 #define WARM_UP_MAX_NS (50 * CLOCK_NS_PER_MS)
 
@@ -41,7 +41,7 @@ struct session {
     enum status status;
     struct error error;
     bool left;
-    struct shim_link link; /* what it counts is read by the others, too */
+    struct session_shim shim; /* what its link counts is read by the others, too */
 
     /* What it lets the others know. */
     _Atomic pid_t tid;
@@ -60,7 +60,6 @@ struct session {
     bool given_up; /* the sampling thread does not come back */
     bool unread;   /* nor is the writing thread waited for */
     bool threads_explained;
-    struct shim_notice shim_notice;
 };
 
 static void ring(const struct session *session) {
@@ -102,17 +101,14 @@ static enum status sample_program(struct session *session, struct error *error) 
         /* a program that we launch is seen from its start,
          * and so is what a program starts */
         .warm_up_ns = session->options->pid != 0 && !session->given ? WARM_UP_MAX_NS : 0,
-        .link = &session->link};
+        .link = &session->shim.link};
     struct sampler *sampler = NULL;
     enum status status = sampler_create(&session->target.process, &session->target.runtime,
                                         &options, session->handover, &sampler, error);
     if (status != STATUS_OK) {
         return status;
     }
-    if (!session->options->no_shim) {
-        shim_link_begin(&session->link, &session->target.process, session->options->children,
-                        session->bell);
-    }
+    session_shim_begin(&session->shim, &session->target, session->options, session->bell);
     (void)pthread_mutex_lock(&session->lock);
     session->sampler = sampler;
     (void)pthread_mutex_unlock(&session->lock);
@@ -123,7 +119,9 @@ static enum status sample_program(struct session *session, struct error *error) 
     ring(session);
 
     status = sampler_run(sampler, error);
-    shim_link_end(&session->link);
+    atomic_store(&session->looking_since, clock_now_ns()); /* its memory may not answer */
+    session_shim_end(&session->shim);
+    atomic_store(&session->looking_since, 0);
 
     char shape[256];
     sampler_describe(sampler, shape, sizeof shape);
@@ -349,7 +347,7 @@ bool session_has_found(const struct session *session) {
 }
 
 uint32_t session_forks(const struct session *session) {
-    return atomic_load(&session->link.forks);
+    return atomic_load(&session->shim.link.forks);
 }
 
 int session_end_bell(const struct session *session) {
@@ -414,7 +412,7 @@ static void explain_threads(struct session *session) {
 
 bool session_tick(struct session *session) {
     uint64_t now_ns = clock_now_ns();
-    shim_notice_say(&session->shim_notice, &session->link, session->pid);
+    session_shim_say(&session->shim, session->pid);
     if (atomic_load(&session->started) && !session->threads_explained) {
         explain_threads(session);
     }
@@ -461,7 +459,7 @@ void session_end(struct session *session, struct session_result *out) {
         (void)pthread_join(session->thread, NULL);
         out->status = session->status;
         out->left = session->left;
-        out->shim = atomic_load(&session->link.up);
+        out->reached = atomic_load(&session->shim.reached);
         out->error = session->error;
     }
     session_counts(session, &out->counts);

@@ -39,7 +39,7 @@ struct session_plan {
 struct session_result {
     bool started;        /* a sampler ran */
     bool left;           /* the process has ended, or become another program */
-    bool shim;           /* the shim was in it */
+    bool reached;        /* the shim was in it before we were */
     enum status status;  /* of sampling; OK also when the process ended after it had started */
     struct error error;  /* an empty text: everything has been said */
     enum status writing; /* OK where that is the business of a recorder that was borrowed. ABSENT:

@@ -143,3 +143,36 @@ void shim_file_close(struct shim_file *file) {
     }
     file->path[0] = '\0';
 }
+
+enum status shim_file_load(unsigned word_size, void **bytes, size_t *size, struct error *error) {
+    enum program_loader loader = word_size == 4 ? PROGRAM_GLIBC_32 : PROGRAM_GLIBC_64;
+    char found[SHIM_PATH_MAX];
+    char path[SHIM_PATH_MAX];
+    struct stat stat;
+    enum status status = find_path(found, error);
+    if (status == STATUS_OK && !shim_path_of(found, loader, path)) {
+        status = error_set(error, STATUS_UNSUPPORTED, "%s: the path is too long", found);
+    }
+    if (status == STATUS_OK) {
+        status = check_file(path, loader, error);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    GUARD_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &stat) != 0) {
+        return error_set(error, STATUS_SYS, "%s: %s", path, strerror(errno));
+    }
+    GUARD_FREE char *memory = malloc((size_t)stat.st_size + 1);
+    ssize_t done = memory == NULL ? 0 : read(fd, memory, (size_t)stat.st_size);
+    if (memory == NULL) {
+        return error_set(error, STATUS_NOMEM, "out of memory");
+    }
+    if (done != stat.st_size) {
+        return error_set(error, STATUS_SYS, "%s cannot be read whole", path);
+    }
+    *bytes = memory;
+    *size = (size_t)done;
+    memory = NULL;
+    return STATUS_OK;
+}

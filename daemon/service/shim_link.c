@@ -14,39 +14,72 @@ static void ring_bell(const struct shim_link *link) {
     (void)!write(link->bell, &one, sizeof one);
 }
 
-void shim_link_begin(struct shim_link *link, const struct process *process, bool children,
-                     int bell) {
-    struct error error = {.text = ""};
-    struct ring *ring = NULL;
-    link->bell = bell;
-    enum status status = ring_find(process->dir, (int32_t)process->own_pid, &ring, &error);
-    if (status == STATUS_OK &&
-        ring_reader_is_there(ring, (uint32_t)(clock_now_ns() / CLOCK_NS_PER_MS))) {
-        ring_unmap(ring); /* another profiler of the same process's */
-        return;
+/* Listens to a ring, if nobody else does. */
+static enum shim_found listen_to(struct shim_link *link, struct ring *ring) {
+    if (ring_reader_is_there(ring, (uint32_t)(clock_now_ns() / CLOCK_NS_PER_MS))) {
+        ring_unmap(ring);
+        return SHIM_OTHERS;
     }
-    if (status == STATUS_OK) {
-        status = ring_reader_init(&link->reader, ring);
-    }
-    if (status == STATUS_CORRUPT) {
+    if (ring_reader_init(&link->reader, ring) != STATUS_OK) {
         ring_unmap(ring);
         atomic_store(&link->corrupt, true);
         ring_bell(link);
-        return;
-    }
-    if (status != STATUS_OK) {
-        return;
+        return SHIM_CORRUPT;
     }
     link->ring = ring;
+    link->taken_ns = 0;
+    ring_reader_want(&link->reader, link->wants);
     atomic_store(&link->up, true);
-    ring_reader_want(&link->reader, RING_WANTS_NEWS | (children ? RING_WANTS_CHILDREN : 0U));
+    ring_bell(link);
+    return SHIM_OURS;
+}
+
+enum shim_found shim_link_begin(struct shim_link *link, const struct process *process,
+                                bool children, int bell) {
+    struct error error = {.text = ""};
+    struct ring *ring = NULL;
+    link->bell = bell;
+    link->wants = RING_WANTS_NEWS | (children ? RING_WANTS_CHILDREN : 0U);
+    enum status status = ring_find(process->dir, (int32_t)process->own_pid, &ring, &error);
+    if (status == STATUS_OK) {
+        return listen_to(link, ring);
+    }
+    if (status == STATUS_CORRUPT) {
+        atomic_store(&link->corrupt, true);
+        ring_bell(link);
+        return SHIM_CORRUPT;
+    }
+    return SHIM_NONE;
+}
+
+void shim_link_offer(struct shim_link *link, struct ring *ring) {
+    struct ring *before = atomic_exchange(&link->offered, ring);
+    if (before != NULL) {
+        ring_unmap(before);
+    }
 }
 
 void shim_link_end(struct shim_link *link) {
+    struct ring *offered = atomic_exchange(&link->offered, NULL);
+    if (offered != NULL) {
+        ring_unmap(offered);
+    }
     if (link->ring != NULL) {
         ring_reader_leave(&link->reader);
         ring_unmap(link->ring);
         link->ring = NULL;
+    }
+}
+
+/* Listens to the ring that has been offered. What has been learnt until now may not hold. */
+static void take_offered(struct shim_link *link, struct code_cache *codes) {
+    struct ring *ring = atomic_exchange(&link->offered, NULL);
+    if (ring != NULL && link->ring == NULL) {
+        (void)listen_to(link, ring);
+        code_cache_note_all_gone(codes);
+        code_cache_pass(codes);
+    } else if (ring != NULL) {
+        ring_unmap(ring);
     }
 }
 
@@ -91,6 +124,9 @@ static bool was_silent(struct shim_link *link, uint64_t now_ns) {
 }
 
 void shim_link_take(struct shim_link *link, struct code_cache *codes, uint64_t now_ns) {
+    if (link != NULL && atomic_load_explicit(&link->offered, memory_order_relaxed) != NULL) {
+        take_offered(link, codes);
+    }
     if (link == NULL || link->ring == NULL) {
         return;
     }

@@ -19,7 +19,9 @@
 enum { SHIM_LINK_BATCH = 64 };
 
 struct shim_link {
-    struct ring *ring; /* NULL: there is no shim, or it is not listened to */
+    struct ring *ring;              /* NULL: there is no shim, or it is not listened to */
+    _Atomic(struct ring *) offered; /* one that has come since, by another thread */
+    uint32_t wants;                 /* enum ring_wants */
     struct ring_reader reader;
     uint64_t taken_ns; /* when records were last taken; 0: never */
     struct ring_record taken[SHIM_LINK_BATCH];
@@ -31,10 +33,21 @@ struct shim_link {
     _Atomic uint32_t quits; /* SIGQUITs that it got */
 };
 
+enum shim_found {
+    SHIM_NONE,
+    SHIM_OURS,    /* it is listened to */
+    SHIM_OTHERS,  /* there is another reader, and there may be one only */
+    SHIM_CORRUPT, /* it makes no sense */
+};
+
 /* Looks for the ring of a process, and lets the shim know that somebody reads it, and whether
- * children count. Without one, `link` is good for all the same. */
-void shim_link_begin(struct shim_link *link, const struct process *process, bool children,
-                     int bell);
+ * children count. Whatever is found, `link` is good for all else. */
+enum shim_found shim_link_begin(struct shim_link *link, const struct process *process,
+                                bool children, int bell);
+
+/* Gives it a ring that has come into being meanwhile, which is the link's from then on: it is
+ * listened to from the next shim_link_take. Any thread. */
+void shim_link_offer(struct shim_link *link, struct ring *ring);
 
 /* Takes what has been told since, and notes in `codes` what is destroyed. HOT: no system call
  * unless a process has forked or got a signal. Does nothing with a `link` of NULL. */

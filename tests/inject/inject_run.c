@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "common/guard.h"
+
 #include "daemon/inject/remote_debug.h"
 
 enum {
@@ -15,7 +17,8 @@ enum {
     EXIT_UNSUPPORTED = 4,
     EXIT_FAILED = 5,
     POLL_US = 1000,
-    CYCLES_MAX = 256
+    CYCLES_MAX = 256,
+    LIBRARY_MAX = 1 << 20
 };
 
 static uint64_t now_us(void) {
@@ -37,7 +40,8 @@ static int failed(enum status status, const struct error *error) {
 
 /* One request; what is left of it afterwards is in `out`. */
 static int request_run(const struct process *process, const struct runtime *runtime,
-                       const char *library, uint64_t wait_us, struct remote_debug *out) {
+                       const struct loading_library *library, uint64_t wait_us,
+                       struct remote_debug *out) {
     struct error error = {.text = ""};
     uint64_t start = now_us();
     enum status status = remote_debug_arm(process, runtime, library, out, &error);
@@ -65,7 +69,7 @@ static int request_run(const struct process *process, const struct runtime *runt
 
 /* All cycles; their files are removed together, when each has lingered. */
 static int requests_run(const struct process *process, const struct runtime *runtime,
-                        const char *library, uint64_t wait_us, unsigned cycles) {
+                        const struct loading_library *library, uint64_t wait_us, unsigned cycles) {
     static struct remote_debug debugs[CYCLES_MAX];
     int worst = EXIT_SUCCESS;
     unsigned done = 0;
@@ -75,11 +79,24 @@ static int requests_run(const struct process *process, const struct runtime *run
         worst = result > worst ? result : worst;
         ++done;
     }
-    pause_us((uint64_t)REMOTE_DEBUG_LINGER_MS * 1000U);
+    pause_us((uint64_t)REMOTE_DEBUG_TAKEN_MS * 1000U);
     for (unsigned i = 0; i < done; ++i) {
         remote_debug_deinit(&debugs[i]);
     }
+    remote_debug_sweep(process, runtime);
     return worst;
+}
+
+/* Takes it into memory that stays. */
+static struct loading_library library_read(const char *path) {
+    static char bytes[LIBRARY_MAX];
+    GUARD_FILE FILE *file = fopen(path, "rb");
+    if (file == NULL) {
+        perror(path);
+        exit(EXIT_FAILED);
+    }
+    return (struct loading_library){
+        .bytes = bytes, .size = fread(bytes, 1, LIBRARY_MAX, file), .name = "marker"};
 }
 
 int main(int argc, char **argv) {
@@ -93,6 +110,7 @@ int main(int argc, char **argv) {
     struct error error = {.text = ""};
     struct process process = PROCESS_NONE;
     struct runtime runtime;
+    const struct loading_library library = library_read(argv[2]);
     enum status status = process_open((pid_t)strtol(argv[1], NULL, 10), &process, &error);
     if (status == STATUS_OK) {
         status = runtime_locate(&process, &runtime, &error);
@@ -101,7 +119,7 @@ int main(int argc, char **argv) {
         status = runtime_check(&process, &runtime, &error);
     }
     int result = status == STATUS_OK
-                     ? requests_run(&process, &runtime, argv[2], wait_us, (unsigned)cycles)
+                     ? requests_run(&process, &runtime, &library, wait_us, (unsigned)cycles)
                      : failed(status, &error);
     process_close(&process);
     return result;

@@ -8,11 +8,13 @@
 import concurrent.futures
 import os
 import pathlib
+import re
 import subprocess
 
 import interpreters
 import profiler
-from mojo_reader import Place
+from mojo_reader import MojoReader, Place
+from profile_reader import INVALID
 
 INVALID = ":INVALID:"
 NAME_MAX = 4095  # bytes that are kept of a file's or function's name
@@ -58,6 +60,19 @@ def shown_stack(told):
     return [
         Place(shown_name(file), shown_name(function, True), *place) for file, function, *place in told
     ]
+
+
+def short_code_calls(path):
+    """Of tests/targets/short_code.py, where function fN calls gN and no other: how many calls of a gN a
+    binary profile shows, and how many of them by another than fN."""
+    calls = wrong = 0
+    for sample in MojoReader.read_file(path).samples:
+        names = [frame.function for frame in sample.frames if frame != INVALID]
+        for caller, callee in zip(names, names[1:]):
+            if re.fullmatch(r"g\d+", callee):
+                calls += 1
+                wrong += caller != "f" + callee[1:]
+    return calls, wrong
 
 
 def as_text(frames):

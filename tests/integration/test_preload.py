@@ -472,7 +472,7 @@ class File(unittest.TestCase):
 
     FILES = ("libechion-shim.so", "libechion-shim-i386.so")
     EXPORTS = {"execl", "execle", "execlp", "execv", "execve", "execveat", "execvp", "execvpe", "fexecve",
-               "posix_spawn", "posix_spawnp", "prctl"}
+               "posix_spawn", "posix_spawnp", "prctl", "PyInit_echion_shim"}
 
     def paths(self):
         return [path for name in self.FILES if (path := BIN.parent / "lib/echion" / name).exists()]

@@ -11,8 +11,7 @@ import unittest
 
 import interpreters
 import profiler
-from mojo_reader import MojoReader
-from profile_reader import INVALID
+import shown
 from profiler import ECHION, PYTHON, Profile, wait_for
 
 SHORT_CODE = interpreters.TARGETS / "short_code.py"
@@ -162,17 +161,6 @@ class Shim(profiler.TestCase):
 class DestroyedCode(Shim):
     """tests/targets/short_code.py: function fN calls gN, and no other."""
 
-    def pairs(self, path):
-        """How many calls of a gN the profile shows, and how many of them by another than fN."""
-        calls = wrong = 0
-        for sample in MojoReader.read_file(path).samples:
-            names = [frame.function for frame in sample.frames if frame != INVALID]
-            for caller, callee in zip(names, names[1:]):
-                if re.fullmatch(r"g\d+", callee):
-                    calls += 1
-                    wrong += caller != "f" + callee[1:]
-        return calls, wrong
-
     def test_nobody_has_its_predecessors_name(self):
         for python in self.pythons(oldest=12):
             with self.subTest(python=python.name):
@@ -184,7 +172,7 @@ class DestroyedCode(Shim):
                 target.kill()
                 self.assertEqual(attached.returncode, 0, said)
                 self.assertIn("the shim is in", said)
-                calls, wrong = self.pairs(self.folder / f"{python.name}.mojo")
+                calls, wrong = shown.short_code_calls(self.folder / f"{python.name}.mojo")
                 self.assertGreater(calls, 500)
                 self.assertEqual(wrong, 0, f"of {calls}")
 

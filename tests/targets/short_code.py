@@ -5,6 +5,7 @@ sees fM call gN has taken a code object for its predecessor.
     short_code.py SECONDS
 """
 
+import builtins
 import sys
 import time
 import types
@@ -19,7 +20,7 @@ def lasting(number):
             total += i
         return total
 
-    return types.FunctionType(work.__code__.replace(co_name=f"g{number}"), {"range": range})
+    return types.FunctionType(work.__code__.replace(co_name=f"g{number}"), {"__builtins__": builtins})
 
 
 def template(work, rounds):
@@ -40,7 +41,7 @@ def main():
     end = time.monotonic() + float(sys.argv[1])
     while time.monotonic() < end:
         for number in NUMBERS:
-            short = types.FunctionType(renamed(code, f"f{number}"), {})
+            short = types.FunctionType(renamed(code, f"f{number}"), {"__builtins__": builtins})
             short(works[number], 300 + number % 7 * 400)
             del short
 
