@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/inject/handed_file.h"
 #include "daemon/python/debug_offsets.h"
 #include "daemon/target/mappings.h"
 
@@ -155,7 +156,7 @@ static enum status thread_arm(const struct remote_debug *debug,
     if (status == STATUS_OK) {
         status =
             memory_write_put(&debug->door, raddr_add(thread->state, offsets->thread.script_path),
-                             debug->loading.script.path, strlen(debug->loading.script.path) + 1);
+                             debug->script, strlen(debug->script) + 1);
     }
     if (status == STATUS_OK) {
         status = byte_write(debug, thread->state, offsets->thread.pending_call, 1);
@@ -330,7 +331,17 @@ static enum status main_find(struct remote_debug *debug, struct error *error) {
     return STATUS_OK;
 }
 
-static enum status request_make(struct remote_debug *debug, const struct loading_library *library,
+static enum status script_take(struct remote_debug *debug, const char *script,
+                               struct error *error) {
+    size_t size = strlen(script) + 1;
+    if (size > sizeof debug->script) {
+        return error_set(error, STATUS_UNSUPPORTED, "the script's path is too long");
+    }
+    memcpy(debug->script, script, size);
+    return STATUS_OK;
+}
+
+static enum status request_make(struct remote_debug *debug, const char *script,
                                 struct error *error) {
     enum status status = memory_write_open(debug->process, &debug->door, error);
     if (status == STATUS_OK) {
@@ -340,7 +351,7 @@ static enum status request_make(struct remote_debug *debug, const struct loading
         status = main_find(debug, error);
     }
     if (status == STATUS_OK) {
-        status = loading_begin(debug->process, library, &debug->loading, error);
+        status = script_take(debug, script, error);
     }
     if (status != STATUS_OK) {
         return status;
@@ -359,12 +370,11 @@ static enum status request_make(struct remote_debug *debug, const struct loading
 }
 
 enum status remote_debug_arm(const struct process *process, const struct runtime *runtime,
-                             const struct loading_library *library, struct remote_debug *out,
-                             struct error *error) {
+                             const char *script, struct remote_debug *out, struct error *error) {
     struct remote_debug debug = REMOTE_DEBUG_NONE;
     debug.process = process;
     debug.runtime = runtime;
-    enum status status = request_make(&debug, library, error);
+    enum status status = request_make(&debug, script, error);
     if (status != STATUS_OK) {
         (void)thread_disarm(&debug, &debug.threads[0]);
         remote_debug_deinit(&debug);
@@ -415,37 +425,16 @@ enum status remote_debug_withdraw(struct remote_debug *debug) {
 }
 
 void remote_debug_deinit(struct remote_debug *debug) {
-    loading_end(&debug->loading);
     memory_write_close(&debug->door);
     *debug = REMOTE_DEBUG_NONE;
 }
 
-/* Whether no thread of the main interpreter has a request that waits. */
-static enum status nothing_waits(struct remote_debug *debug) {
-    const struct py_layout *layout = &debug->runtime->layout;
-    uint64_t state = 0;
-    enum status status =
-        word_read(debug, debug->interpreter, layout->interpreter.threads_head, &state);
-    for (unsigned i = 0; status == STATUS_OK && state != 0; ++i) {
-        uint32_t pending = 0;
-        status = i == STATES_MAX
-                     ? STATUS_CORRUPT
-                     : memory_write_get(&debug->door,
-                                        raddr_make(state + debug->offsets.thread.pending_call),
-                                        &pending, sizeof pending);
-        if (status == STATUS_OK && pending != 0) {
-            return STATUS_TORN;
-        }
-        if (status == STATUS_OK) {
-            status = word_read(debug, raddr_make(state), layout->thread.next, &state);
-        }
-    }
-    return status;
-}
-
-void remote_debug_sweep(const struct process *process, const struct runtime *runtime) {
+enum status remote_debug_waits(const struct process *process, const struct runtime *runtime,
+                               bool *waits) {
     struct remote_debug debug = REMOTE_DEBUG_NONE;
     struct error ignored;
+    uint64_t state = 0;
+    uint32_t pending = 0;
     debug.process = process;
     debug.runtime = runtime;
     enum status status = memory_write_open(process, &debug.door, &ignored);
@@ -455,8 +444,21 @@ void remote_debug_sweep(const struct process *process, const struct runtime *run
     if (status == STATUS_OK) {
         status = main_find(&debug, &ignored);
     }
-    if (status == STATUS_OK && nothing_waits(&debug) == STATUS_OK) {
-        handed_file_sweep(process);
+    if (status == STATUS_OK) {
+        status =
+            word_read(&debug, debug.interpreter, runtime->layout.interpreter.threads_head, &state);
+    }
+    for (unsigned i = 0; status == STATUS_OK && state != 0 && pending == 0; ++i) {
+        struct raddr at = raddr_make(state + debug.offsets.thread.pending_call);
+        status = i == STATES_MAX ? STATUS_CORRUPT
+                                 : memory_write_get(&debug.door, at, &pending, sizeof pending);
+        if (status == STATUS_OK) {
+            status = word_read(&debug, raddr_make(state), runtime->layout.thread.next, &state);
+        }
     }
     memory_write_close(&debug.door);
+    if (status == STATUS_OK) {
+        *waits = pending != 0;
+    }
+    return status;
 }

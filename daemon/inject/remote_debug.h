@@ -25,19 +25,13 @@
 
 #include "common/raddr.h"
 #include "common/status.h"
-#include "daemon/inject/loading.h"
 #include "daemon/python/remote_offsets.h"
 #include "daemon/python/runtime.h"
 #include "daemon/target/memory_write.h"
 #include "daemon/target/process.h"
 
-/* How long the files stay after the request has been taken by somebody, or withdrawn: a thread, or
- * a child forked with the flag still set, may be about to open them. */
-enum {
-    REMOTE_DEBUG_THREADS_MAX = 16,
-    REMOTE_DEBUG_TAKEN_MS = 500,    /* or until it is known that all who took it have run it */
-    REMOTE_DEBUG_WITHDRAWN_MS = 20, /* taken by nobody: between the two stores that take it */
-};
+/* A path fits what the target has room for (REMOTE_PATH_LEAST). */
+enum { REMOTE_DEBUG_THREADS_MAX = 16, REMOTE_DEBUG_PATH_MAX = 128 };
 
 /* A thread state that is, or may become, asked. */
 struct remote_debug_thread {
@@ -52,23 +46,21 @@ struct remote_debug {
     const struct runtime *runtime;
     struct remote_offsets offsets;
     struct memory_write door;
-    struct loading loading;
+    char script[REMOTE_DEBUG_PATH_MAX];
     struct raddr interpreter; /* the main one's PyInterpreterState */
     struct remote_debug_thread threads[REMOTE_DEBUG_THREADS_MAX];
     size_t thread_count;
     unsigned takers; /* threads that have taken the request */
 };
 
-#define REMOTE_DEBUG_NONE                                                                          \
-    ((struct remote_debug){.door = MEMORY_WRITE_NONE, .loading = LOADING_NONE})
+#define REMOTE_DEBUG_NONE ((struct remote_debug){.door = MEMORY_WRITE_NONE})
 
-/* Asks for it; inject/script.h says what the library exports. UNSUPPORTED: this Python has no such
- * way in, its owner has closed it, or there is no place for the files. TORN: it starts or ends just
- * now, or another debugger's request waits there: later. CORRUPT, GONE, DENIED, NOMEM, SYS. On
- * failure nothing is asked for. */
+/* Asks for it. `script` is the path of a file with Python text (inject/loading.h), as the target
+ * sees it. UNSUPPORTED: this Python has no such way in, its owner has closed it, or the path is too
+ * long. TORN: it starts or ends just now, or another debugger's request waits there: later.
+ * CORRUPT, GONE, DENIED, NOMEM, SYS. On failure nothing is asked for. */
 STATUS_CHECKED enum status remote_debug_arm(const struct process *process,
-                                            const struct runtime *runtime,
-                                            const struct loading_library *library,
+                                            const struct runtime *runtime, const char *script,
                                             struct remote_debug *out, struct error *error);
 
 /* Whether a thread has taken the request: it runs the script now, or has run it. Until then each
@@ -80,11 +72,12 @@ STATUS_CHECKED enum status remote_debug_look(struct remote_debug *debug, bool *t
  * TORN, SYS: as remote_debug_look. */
 STATUS_CHECKED enum status remote_debug_withdraw(struct remote_debug *debug);
 
-/* Removes what daemons that were killed have left for this process, unless something in it still
- * waits to be run. Cold; what fails is left for the next time. */
-void remote_debug_sweep(const struct process *process, const struct runtime *runtime);
+/* Whether a request, of anybody's, waits in a thread of the main interpreter. As remote_debug_arm.
+ */
+STATUS_CHECKED enum status remote_debug_waits(const struct process *process,
+                                              const struct runtime *runtime, bool *waits);
 
-/* Removes the files: not before nobody can be about to open them. Accepts REMOTE_DEBUG_NONE. */
+/* Accepts REMOTE_DEBUG_NONE. What has been asked for and not withdrawn stays so. */
 void remote_debug_deinit(struct remote_debug *debug);
 
 #endif

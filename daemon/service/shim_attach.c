@@ -8,18 +8,14 @@
 #include "daemon/ingest/ring_find.h"
 #include "daemon/ingest/ring_map.h"
 #include "daemon/ingest/ring_reader.h"
-#include "daemon/inject/confinement.h"
-#include "daemon/inject/remote_debug.h"
+#include "daemon/inject/request.h"
 #include "daemon/service/clock.h"
 #include "daemon/service/notice.h"
 #include "daemon/service/shim_file.h"
 
-/* CPython 3.14 has PEP 768. */
-enum { REMOTE_DEBUG_MINOR = 14 };
-
 /* Between two looks: soon at first; a process that has not run anything for long is not looked at
  * so often. */
-enum { LOOK_MS = 1, LOOK_MS_MAX = 50, ARM_AGAIN_MS = 20, OTHERS_MS = 50 };
+enum { LOOK_MS = 1, LOOK_MS_MAX = 50, ARM_AGAIN_MS = 20, ARM_AGAIN_MS_MAX = 1000, OTHERS_MS = 50 };
 
 #define STAYS_OUT "the shim stays out of process %d, which is sampled from outside: "
 
@@ -55,21 +51,23 @@ static bool wait_for_ring(const struct shim_attach *attach, uint64_t until_ns) {
 
 /* Asks for it as often as something is just in the way. */
 static enum status ask(const struct shim_attach *attach, const struct loading_library *library,
-                       struct remote_debug *debug, struct error *error) {
-    enum status status = STATUS_TORN;
-    do {
-        status = remote_debug_arm(attach->process, attach->runtime, library, debug, error);
-    } while (status == STATUS_TORN && !is_to_end(attach, ARM_AGAIN_MS));
+                       struct request *request, struct error *error) {
+    int pause_ms = ARM_AGAIN_MS;
+    enum status status = request_arm(attach->process, attach->runtime, library, request, error);
+    while (status == STATUS_TORN && !is_to_end(attach, pause_ms)) {
+        status = request_arm(attach->process, attach->runtime, library, request, error);
+        pause_ms = pause_ms < ARM_AGAIN_MS_MAX ? 2 * pause_ms : ARM_AGAIN_MS_MAX;
+    }
     return status;
 }
 
 /* Until somebody takes it, or it is time to end. */
-static enum status wait_for_taker(const struct shim_attach *attach, struct remote_debug *debug) {
+static enum status wait_for_taker(const struct shim_attach *attach, struct request *request) {
     int pause_ms = LOOK_MS;
     bool taken = false;
     enum status status = STATUS_OK;
     do {
-        status = remote_debug_look(debug, &taken);
+        status = request_look(request, &taken);
         pause_ms = pause_ms < LOOK_MS_MAX ? pause_ms + 1 : LOOK_MS_MAX;
     } while ((status == STATUS_OK || status == STATUS_TORN) && !taken &&
              !is_to_end(attach, pause_ms));
@@ -77,47 +75,46 @@ static enum status wait_for_taker(const struct shim_attach *attach, struct remot
 }
 
 /* Nobody may be about to open the files when they go. */
-static void finish(const struct shim_attach *attach, struct remote_debug *debug) {
+static void finish(const struct shim_attach *attach, struct request *request) {
     uint64_t begun_ns = clock_now_ns();
-    enum status status = remote_debug_withdraw(debug);
-    bool in = debug->takers > 0 &&
-              wait_for_ring(attach, begun_ns + REMOTE_DEBUG_TAKEN_MS * CLOCK_NS_PER_MS);
-    if (debug->takers == 0) {
+    enum status status = request_withdraw(request);
+    bool in = request_takers(request) > 0 &&
+              wait_for_ring(attach, begun_ns + REQUEST_TAKEN_MS * CLOCK_NS_PER_MS);
+    if (request_takers(request) == 0) {
         notice_explain("nothing ran in process %d that could have loaded the shim",
                        (int)attach->process->pid);
     } else if (!in && process_alive(attach->process)) {
         notice_say(STAYS_OUT "its Python was asked to load it, and did not",
                    (int)attach->process->pid);
     }
-    uint64_t stay_ms = debug->takers == 0                                ? REMOTE_DEBUG_WITHDRAWN_MS
-                       : in && debug->takers == 1 && status == STATUS_OK ? 0
-                                                                         : REMOTE_DEBUG_TAKEN_MS;
+    uint64_t stay_ms = request_takers(request) == 0 ? REQUEST_WITHDRAWN_MS
+                       : in && request_takers(request) == 1 && status == STATUS_OK
+                           ? 0
+                           : REQUEST_TAKEN_MS;
     uint64_t gone_ns = clock_now_ns() - begun_ns;
     if (gone_ns < stay_ms * CLOCK_NS_PER_MS) {
         struct timespec rest = clock_timespec(stay_ms * CLOCK_NS_PER_MS - gone_ns);
         (void)nanosleep(&rest, NULL);
     }
-    remote_debug_deinit(debug);
-    remote_debug_sweep(attach->process, attach->runtime);
+    request_deinit(request);
+    request_sweep(attach->process, attach->runtime);
 }
 
 static enum status load(const struct shim_attach *attach, struct error *error) {
     GUARD_FREE void *bytes = NULL;
     struct loading_library library = {.name = attach->stealth ? "lib" : SHIM_NAME_64};
-    struct remote_debug debug = REMOTE_DEBUG_NONE;
-    enum status status = confinement_check(attach->process, error);
+    struct request request = REQUEST_NONE;
+    enum status status =
+        shim_file_load(attach->process->program.word_size, &bytes, &library.size, error);
+    library.bytes = bytes;
     if (status == STATUS_OK) {
-        status = shim_file_load(attach->process->program.word_size, &bytes, &library.size, error);
-        library.bytes = bytes;
-    }
-    if (status == STATUS_OK) {
-        status = ask(attach, &library, &debug, error);
+        status = ask(attach, &library, &request, error);
     }
     if (status != STATUS_OK) {
         return status;
     }
-    status = wait_for_taker(attach, &debug);
-    finish(attach, &debug);
+    status = wait_for_taker(attach, &request);
+    finish(attach, &request);
     return status == STATUS_OK
                ? STATUS_OK
                : error_set(error, status, "its Python cannot be asked: %s", status_name(status));
@@ -154,7 +151,7 @@ static void *run(void *argument) {
     if (attach->found == SHIM_OTHERS) {
         wait_for_others(attach);
     } else if (attach->found == SHIM_OURS) {
-        remote_debug_sweep(attach->process, attach->runtime);
+        request_sweep(attach->process, attach->runtime);
     } else {
         status = load(attach, &error);
     }
@@ -175,7 +172,7 @@ void shim_attach_begin(struct shim_attach *attach, const struct python_find *tar
                                    .stealth = stealth,
                                    .bell = -1};
     int pid = (int)attach->process->pid;
-    bool asks = attach->runtime->layout.minor >= REMOTE_DEBUG_MINOR;
+    bool asks = request_can_be(attach->runtime);
     if (found == SHIM_NONE && !asks) {
         notice_explain("process %d is sampled from outside: its Python cannot be asked to load the "
                        "shim, which 3.14 and later can",

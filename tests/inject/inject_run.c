@@ -1,5 +1,5 @@
 /* inject_run PID LIBRARY [MS [CYCLES]]: asks the Python in a process to load a library by
- * remote_debug, waits at most MS milliseconds (default 5000), and withdraws the request if nobody
+ * daemon/inject, waits at most MS milliseconds (default 5000), and withdraws the request if nobody
  * has taken it by then; CYCLES times (default 1, at most 256). Prints "taken MICROSECONDS" or
  * "withdrawn" for each. Exit status: 0 taken, 3 withdrawn at least once, 4 UNSUPPORTED, 5 another
  * failure; why goes to standard error. */
@@ -10,7 +10,7 @@
 
 #include "common/guard.h"
 
-#include "daemon/inject/remote_debug.h"
+#include "daemon/inject/request.h"
 
 enum {
     EXIT_WITHDRAWN = 3,
@@ -41,23 +41,23 @@ static int failed(enum status status, const struct error *error) {
 /* One request; what is left of it afterwards is in `out`. */
 static int request_run(const struct process *process, const struct runtime *runtime,
                        const struct loading_library *library, uint64_t wait_us,
-                       struct remote_debug *out) {
+                       struct request *out) {
     struct error error = {.text = ""};
     uint64_t start = now_us();
-    enum status status = remote_debug_arm(process, runtime, library, out, &error);
+    enum status status = request_arm(process, runtime, library, out, &error);
     if (status != STATUS_OK) {
         return failed(status, &error);
     }
     bool taken = false;
     while (status == STATUS_OK && !taken && now_us() - start < wait_us) {
-        status = remote_debug_look(out, &taken);
+        status = request_look(out, &taken);
         if (status == STATUS_OK && !taken) {
             pause_us(POLL_US);
         }
     }
     uint64_t end = now_us();
     if (status == STATUS_OK && !taken) {
-        status = remote_debug_withdraw(out);
+        status = request_withdraw(out);
     }
     if (status != STATUS_OK) {
         return failed(status, &error);
@@ -70,20 +70,20 @@ static int request_run(const struct process *process, const struct runtime *runt
 /* All cycles; their files are removed together, when each has lingered. */
 static int requests_run(const struct process *process, const struct runtime *runtime,
                         const struct loading_library *library, uint64_t wait_us, unsigned cycles) {
-    static struct remote_debug debugs[CYCLES_MAX];
+    static struct request debugs[CYCLES_MAX];
     int worst = EXIT_SUCCESS;
     unsigned done = 0;
     while (done < cycles && worst < EXIT_UNSUPPORTED) {
-        debugs[done] = REMOTE_DEBUG_NONE;
+        debugs[done] = REQUEST_NONE;
         int result = request_run(process, runtime, library, wait_us, &debugs[done]);
         worst = result > worst ? result : worst;
         ++done;
     }
-    pause_us((uint64_t)REMOTE_DEBUG_TAKEN_MS * 1000U);
+    pause_us((uint64_t)REQUEST_TAKEN_MS * 1000U);
     for (unsigned i = 0; i < done; ++i) {
-        remote_debug_deinit(&debugs[i]);
+        request_deinit(&debugs[i]);
     }
-    remote_debug_sweep(process, runtime);
+    request_sweep(process, runtime);
     return worst;
 }
 
