@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/own_code.h"
 #include "daemon/decode/code_units.h"
 #include "daemon/decode/text.h"
 #include "daemon/snapshot/thread_image.h"
@@ -76,6 +77,13 @@ static bool code_is_trampoline(const struct opcode_table *opcodes, const struct 
            strcmp(code->file, "<interpreter trampoline>") == 0;
 }
 
+/* Whether this is what we have the target run ourselves. */
+static bool code_is_ours(const struct py_layout *layout, const struct code *code,
+                         const uint8_t *header) {
+    return image_int(header + layout->code.stacksize) == OWN_CODE_STACK &&
+           strcmp(code->file, OWN_CODE_FILE) == 0 && strcmp(code->function, OWN_CODE_NAME) == 0;
+}
+
 static uint32_t generator_find(const struct code *code) {
     for (uint32_t i = 0; i < code->units; i++) {
         if ((code->unit_flags[i] & OP_RETURN_GENERATOR) != 0) {
@@ -143,7 +151,8 @@ enum status code_build(const struct py_layout *layout, const struct opcode_table
     code->bytecode_at = layout->frame_model == FRAME_MODEL_HEAP_CHAIN ? 0 : layout->code.bytecode;
     code->line_format = layout->line_format;
     code->first_line = image_int(source->header + layout->code.firstlineno);
-    code->hidden = code_is_trampoline(opcodes, code, source);
+    code->hidden =
+        code_is_trampoline(opcodes, code, source) || code_is_ours(layout, code, source->header);
     code->generator_at = generator_find(code);
     *out = code;
     return STATUS_OK;

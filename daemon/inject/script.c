@@ -3,8 +3,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/own_code.h"
+
 /* Bytes that stand for themselves in a bytes literal. */
 static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+";
+
+/* What would take a stack of OWN_CODE_STACK: lists in lists, each short enough to be made from the
+ * stack in one go (STACK_USE_GUIDELINE, 30, in Python/codegen.c, 3.14), and few, since the compiler
+ * goes down into each. */
+#define P7 "p,p,p,p,p,p,p,"
+#define P28 P7 P7 P7 P7
+#define MARK "[" P28 "[" P28 "[" P28 "[" P7 "p,p,p,p,p,p]]]]"
+_Static_assert(3 * 28 + 7 + 6 == OWN_CODE_STACK, "as many as it says");
 
 /* As the inside of a bytes literal. */
 static void quote(const char *text, char *out) {
@@ -33,15 +43,15 @@ enum status script_make(const char *library, const char *name, pid_t own_pid, st
     }
     quote(library, path);
     quote(name, shown);
-    /* A class serves as the spec: create_dynamic asks only for its name and origin
+    /* A SimpleNamespace serves as the spec: create_dynamic asks only for its name and origin
      * (Python/import.c, _Py_ext_module_loader_info_init_from_spec, 3.14). It raises ImportError
      * for what cannot be loaded, and something else for what has answered NULL. */
     int size = snprintf(out->text, sizeof out->text,
                         "try:\n"
-                        " import posix,_imp\n"
+                        " import posix,_imp,sys\n"
                         " if posix.getpid()==%d:\n"
                         "  p=b'%s'.decode('utf-8','surrogateescape')\n"
-                        "  class s:name='" SCRIPT_MODULE "';origin=p\n"
+                        "  s=sys.implementation.__class__(name='" SCRIPT_MODULE "',origin=p)\n"
                         "  f=posix.open(p,posix.O_CLOEXEC)\n"
                         "  try:\n"
                         "   m=posix.memfd_create('%s')\n"
@@ -54,6 +64,7 @@ enum status script_make(const char *library, const char *name, pid_t own_pid, st
                         "   s.origin=p\n"
                         "   _imp.create_dynamic(s)\n"
                         "  finally:posix.close(f)\n"
+                        "  p or" MARK "\n"
                         "except BaseException:pass\n",
                         (int)own_pid, path, shown, SCRIPT_LIBRARY_SIZE_MAX);
     out->length = (size_t)size; /* SCRIPT_MAX has room for the longest path and name */

@@ -7,6 +7,8 @@
  * process than the one it was made for: a child that was forked meanwhile has inherited the request
  * to run it.
  *
+ * It is one code object, which profiles leave out (common/own_code.h).
+ *
  * What it loads is a copy in a memfd: the file may lie where nothing may be mapped as code, and
  * goes when we go. Where Python or the system has no memfd, or no /proc, it is the file itself. The
  * copy goes by a path that nobody else writes like that, as the loader takes a library that it
@@ -30,7 +32,7 @@
 enum {
     SCRIPT_LIBRARY_MAX = 256,
     SCRIPT_NAME_MAX = 32,
-    SCRIPT_MAX = (SCRIPT_LIBRARY_MAX + SCRIPT_NAME_MAX) * 4 + 1024,
+    SCRIPT_MAX = (SCRIPT_LIBRARY_MAX + SCRIPT_NAME_MAX) * 4 + 1536,
     SCRIPT_LIBRARY_SIZE_MAX = 1 << 20, /* bytes of the library */
 };
 

@@ -2,15 +2,20 @@
  * daemon/inject, waits at most MS milliseconds (default 5000), and withdraws the request if nobody
  * has taken it by then; CYCLES times (default 1, at most 256). Prints "taken MICROSECONDS" or
  * "withdrawn" for each. Exit status: 0 taken, 3 withdrawn at least once, 4 UNSUPPORTED, 5 another
- * failure; why goes to standard error. */
+ * failure; why goes to standard error.
+ *
+ * inject_run --script: prints the script that loads /library, and the depth of the stack by which
+ * profiles know it. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "common/guard.h"
-
+#include "common/own_code.h"
 #include "daemon/inject/request.h"
+#include "daemon/inject/script.h"
 
 enum {
     EXIT_WITHDRAWN = 3,
@@ -99,7 +104,21 @@ static struct loading_library library_read(const char *path) {
         .bytes = bytes, .size = fread(bytes, 1, LIBRARY_MAX, file), .name = "marker"};
 }
 
+static int script_print(void) {
+    struct script script;
+    struct error error = {.text = ""};
+    enum status status = script_make("/library", "lib", 1, &script, &error);
+    if (status != STATUS_OK) {
+        return failed(status, &error);
+    }
+    (void)printf("%s# %d\n", script.text, (int)OWN_CODE_STACK);
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "--script") == 0) {
+        return script_print();
+    }
     if (argc < 3) {
         (void)fprintf(stderr, "usage: inject_run PID LIBRARY [MS [CYCLES]]\n");
         return 2;

@@ -129,6 +129,25 @@ class Work:
         test.assertEqual(self.errors.read().decode(), "")
 
 
+class Script(unittest.TestCase):
+    def test_is_known_by_its_stack(self):
+        """By which no profile shows it (common/own_code.h); it is one code object."""
+        text = subprocess.run([RUN, "--script"], capture_output=True, text=True, check=True).stdout
+        look = """if True:
+            import sys
+            code = compile(sys.stdin.read(), "<string>", "exec")
+            print(code.co_name, code.co_stacksize, [c for c in code.co_consts if hasattr(c, "co_code")])
+        """
+        for interpreter in interpreters.find():
+            if not interpreter.missing:
+                with self.subTest(interpreter.name):
+                    told = subprocess.run(
+                        [*interpreter.argv_prefix, "-c", look], input=text,
+                        capture_output=True, text=True, check=True,
+                    ).stdout  # fmt: skip
+                    self.assertEqual(told.split(), ["<module>", text.split("#")[-1].strip(), "[]"])
+
+
 class RemoteDebug(unittest.TestCase):
     @contextlib.contextmanager
     def on(self, interpreter, mode, **how):

@@ -20,7 +20,7 @@ import interpreters
 import profiler
 import seccomp
 import shown
-from profiler import ECHIOND
+from profiler import ECHIOND, Profile
 
 WORKLOAD = interpreters.TARGETS.parent / "inject" / "workload.py"
 SHORT_CODE = interpreters.TARGETS / "short_code.py"
@@ -202,6 +202,21 @@ class ShimAttach(shown.TestCase):
                 work.finish(self)
 
             self.on_work(self.some, ("sleep",), look)
+
+    def test_no_sample_shows_it(self):
+        """The script that loads it runs in the program's own threads."""
+
+        def look(python):
+            for _ in range(5):
+                with Work(python, "busy") as work:
+                    path = self.folder / f"{work.pid}.austin"
+                    said = self.look_at(work, "-i", "100us", exposure=0.2)
+                    self.assertIn(f"the shim is in process {work.pid}", said)
+                    for sample in Profile.read(path).samples:
+                        self.assertNotIn("<string>", "".join(sample.frames))
+                    work.finish(self)
+
+        self.on_every(self.some, look)
 
     def test_not_wanted(self):
         def look(work, mode):
