@@ -19,6 +19,7 @@ enum { OPTION_FORMAT = 256, OPTION_NO_SHIM };
 
 static const struct option long_options[] = {
     {"pid", required_argument, NULL, 'p'},
+    {"where", required_argument, NULL, 'w'},
     {"output", required_argument, NULL, 'o'},
     {"interval", required_argument, NULL, 'i'},
     {"exposure", required_argument, NULL, 'x'},
@@ -35,7 +36,7 @@ static const struct option long_options[] = {
 };
 
 /* "+": stop at the first word that is no option; ":": report a missing argument as ':'. */
-static const char short_options[] = "+:p:o:i:x:cCsqvVh";
+static const char short_options[] = "+:p:w:o:i:x:cCsqvVh";
 
 /* Reads a decimal number with an optional fraction from the start of `text` as a multiple of `unit`
  * nanoseconds; `*rest` is what follows it. Digits below a nanosecond are dropped. False if there is
@@ -168,9 +169,17 @@ static enum status parse_format(const char *text, struct options *out, struct er
                      names);
 }
 
+/* Whether an option means something beside -w. */
+static bool is_for_where(int option) {
+    return option == 'w' || option == 'v';
+}
+
 static enum status parse_option(int option, struct options *out, struct error *error) {
     switch (option) {
     case 'p':
+        return parse_pid(optarg, &out->pid, error);
+    case 'w':
+        out->action = OPTIONS_WHERE;
         return parse_pid(optarg, &out->pid, error);
     case 'i':
         return parse_interval(optarg, &out->interval_ns, error);
@@ -235,6 +244,7 @@ enum status options_parse(int argc, char **argv, struct options *out, struct err
         .output = OPTIONS_DEFAULT_OUTPUT,
         .interval_ns = DEFAULT_INTERVAL_NS,
     };
+    const char *for_profile = NULL; /* the last option that is none of --where's */
     opterr = 0;
     optind = 0; /* glibc: start afresh */
     for (;;) {
@@ -251,6 +261,9 @@ enum status options_parse(int argc, char **argv, struct options *out, struct err
         if (option == '?' || option == ':') {
             return refuse_option(option, argv[word_index], error);
         }
+        if (!is_for_where(option)) {
+            for_profile = argv[word_index];
+        }
         enum status status = parse_option(option, &parsed, error);
         if (status != STATUS_OK) {
             return status;
@@ -258,6 +271,12 @@ enum status options_parse(int argc, char **argv, struct options *out, struct err
     }
 
     bool has_command = optind < argc;
+    if (parsed.action == OPTIONS_WHERE && (has_command || for_profile != NULL)) {
+        return error_set(error, STATUS_CORRUPT,
+                         "'%s' has no meaning beside -w (--where), which shows a process once and "
+                         "takes no profile: see --help",
+                         has_command ? argv[optind] : for_profile);
+    }
     if (has_command && parsed.pid != 0) {
         return error_set(error, STATUS_CORRUPT,
                          "both a process (-p %d) and a command ('%s') were given: give one of them",

@@ -1,0 +1,226 @@
+#include "daemon/service/where.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "common/guard.h"
+#include "daemon/service/clock.h"
+#include "daemon/service/exit_status.h"
+#include "daemon/service/notice.h"
+#include "daemon/service/python_search.h"
+#include "daemon/service/read_watch.h"
+#include "daemon/service/where_scene.h"
+#include "daemon/service/where_text.h"
+#include "daemon/target/threads.h"
+#include "daemon/where/source_lines.h"
+
+/* read_watch takes ten of them: what /proc tells is to be there within a second. */
+enum { LOOK_MS = 80 };
+
+/* One process, looked at by a thread of its own. Main reads what it made once it has rung. */
+struct look {
+    pid_t pid;
+    struct where_style style;
+    int done;         /* an eventfd */
+    atomic_bool stop; /* never set: the search asks for one */
+    _Atomic uint64_t searching, since;
+    _Atomic pid_t tid;
+    char *text;
+    size_t size;
+    enum status status;
+    struct error error;
+};
+
+static void lines_want(struct source_lines *lines, const struct where_scene *scene) {
+    struct location location;
+    for (uint32_t i = 0; i < scene->count; i++) {
+        const struct thread_record *record = scene->threads[i].record;
+        const struct frame *last = NULL;
+        for (uint32_t j = 0; record != NULL && j < record->stack.depth; j++) {
+            const struct frame *frame = &record->stack.frames[j];
+            if (frame->code != NULL &&
+                (last == NULL || frame->code != last->code || frame->unit != last->unit)) {
+                code_locate(frame->code, frame->unit, &location);
+                source_lines_want(lines, frame->code->file, location.line);
+            }
+            last = frame;
+        }
+    }
+}
+
+static void lines_destroy(struct source_lines **lines) {
+    source_lines_destroy(*lines);
+}
+
+static void scene_destroy(struct where_scene **scene) {
+    where_scene_destroy(*scene);
+}
+
+/* Looks at the threads of a Python, and writes what is to be said of them. */
+static enum status python_describe(struct look *look, const struct process *process,
+                                   const struct runtime *runtime, struct error *error) {
+    __attribute__((cleanup(scene_destroy))) struct where_scene *scene = NULL;
+    __attribute__((cleanup(lines_destroy))) struct source_lines *lines = NULL;
+    enum status status = where_scene_create(process, runtime, &scene, error);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = source_lines_create(&lines);
+    FILE *out = status == STATUS_OK ? open_memstream(&look->text, &look->size) : NULL;
+    if (out == NULL) {
+        return error_set(error, STATUS_NOMEM, "out of memory");
+    }
+    lines_want(lines, scene);
+    enum status sources = source_lines_read(lines, process);
+    if (sources != STATUS_OK) {
+        notice_explain("no source lines: the files of process %d cannot be opened with its "
+                       "owner's rights (%s)",
+                       (int)look->pid, status_name(sources));
+    }
+    where_text_process(out, scene, &look->style);
+    where_text_deadlocks(out, scene, &look->style);
+    where_text_threads(out, scene, lines, &look->style);
+    return fclose(out) == 0 ? STATUS_OK : error_set(error, STATUS_NOMEM, "out of memory");
+}
+
+static enum status process_describe(struct look *look, struct error *error) {
+    const struct python_search search = {.stop = &look->stop, .looking_since = &look->searching};
+    struct process process = PROCESS_NONE;
+    struct runtime runtime;
+    enum status status = python_search_open(&search, look->pid, &process, error);
+    if (status == STATUS_OK) {
+        status = python_search_run(&search, &process, &runtime, error);
+    }
+    if (status == STATUS_OK) {
+        python_search_explain(&process, &runtime);
+        atomic_store(&look->since, clock_now_ns());
+        status = python_describe(look, &process, &runtime, error);
+        atomic_store(&look->since, 0);
+    }
+    process_close(&process);
+    return status;
+}
+
+static void *look_run(void *context) {
+    struct look *look = context;
+    atomic_store(&look->tid, gettid());
+    look->status = process_describe(look, &look->error);
+    (void)eventfd_write(look->done, 1);
+    return NULL;
+}
+
+/* Waits until the look has been taken; false when it hangs in the target's memory or files. */
+static bool look_wait(struct look *look) {
+    struct read_watch watch = {.since_ns = 0};
+    for (;;) {
+        struct pollfd done = {.fd = look->done, .events = POLLIN};
+        if (poll(&done, 1, LOOK_MS) == 1) {
+            return true;
+        }
+        uint64_t since = atomic_load(&look->since);
+        since = since == 0 ? atomic_load(&look->searching) : since;
+        if (read_watch_look(&watch, atomic_load(&look->tid), since)) {
+            return false;
+        }
+    }
+}
+
+/* What /proc tells where the memory does not answer, in which nothing waits for that. */
+static void kernel_describe(const struct look *look) {
+    char path[64];
+    struct process process = PROCESS_NONE;
+    struct threads threads = THREADS_NONE;
+    (void)snprintf(path, sizeof path, "/proc/%d", look->pid);
+    GUARD_FD int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    process.pid = look->pid;
+    process.dir = dir;
+    if (dir < 0 || threads_list(&process, &threads) != STATUS_OK) {
+        return;
+    }
+    (void)printf("Process %d, by what the kernel says of its threads:\n", look->pid);
+    for (size_t i = 0; i < threads.count; i++) {
+        struct thread_activity activity;
+        if (thread_activity_read(dir, threads.items[i].tid, &activity) == STATUS_OK) {
+            where_text_kernel(stdout, threads.items[i].tid, &activity, sizeof(void *),
+                              &look->style);
+        }
+    }
+    threads_deinit(&threads);
+}
+
+static void look_destroy(struct look *look) {
+    if (look->done >= 0) {
+        (void)close(look->done);
+    }
+    free(look->text);
+    free(look);
+}
+
+static int look_failed(const struct look *look) {
+    notice_say("%s", look->error.text);
+    return (int)exit_status_of_target(look->status);
+}
+
+static int process_show(pid_t pid, const struct where_style *style, bool *stuck) {
+    struct look *look = calloc(1, sizeof *look);
+    pthread_t thread;
+    if (look == NULL) {
+        notice_say("out of memory");
+        return EXIT_STATUS_SYSTEM;
+    }
+    look->pid = pid;
+    look->style = *style;
+    look->done = eventfd(0, EFD_CLOEXEC);
+    if (look->done < 0 || pthread_create(&thread, NULL, look_run, look) != 0) {
+        look_destroy(look);
+        notice_say("cannot start a thread: %s", strerror(errno));
+        return EXIT_STATUS_SYSTEM;
+    }
+    if (!look_wait(look)) {
+        *stuck = true;
+        kernel_describe(look);
+        notice_say("the memory of process %d does not answer: its Python stacks cannot be read",
+                   (int)pid);
+        return EXIT_STATUS_NO_ANSWER;
+    }
+    (void)pthread_join(thread, NULL);
+    int exit_status = EXIT_STATUS_OK;
+    if (look->status == STATUS_OK) {
+        (void)fwrite(look->text, 1, look->size, stdout);
+    } else {
+        exit_status = look_failed(look);
+    }
+    look_destroy(look);
+    return exit_status;
+}
+
+/* NO_COLOR: https://no-color.org. */
+static bool wants_colour(void) {
+    const char *no_colour = getenv("NO_COLOR");
+    const char *terminal = getenv("TERM");
+    return isatty(STDOUT_FILENO) == 1 && (no_colour == NULL || *no_colour == '\0') &&
+           terminal != NULL && strcmp(terminal, "dumb") != 0;
+}
+
+int where_run(const struct options *options, bool *stuck) {
+    struct where_style style = {.colour = wants_colour(), .expand = options->verbose};
+    if (kill(options->pid, 0) != 0 && errno == ESRCH) {
+        notice_say("there is no process %d: pgrep -a python lists those there are",
+                   (int)options->pid);
+        return EXIT_STATUS_NO_PROCESS;
+    }
+    int exit_status = process_show(options->pid, &style, stuck);
+    if (fflush(stdout) != 0 || ferror(stdout) != 0) {
+        notice_say("cannot write to standard output: %s", strerror(errno));
+        return EXIT_STATUS_WRITE;
+    }
+    return exit_status;
+}
