@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -23,7 +24,7 @@
 #include "daemon/where/source_lines.h"
 
 /* read_watch takes ten of them: what /proc tells is to be there within a second. */
-enum { LOOK_MS = 80 };
+enum { LOOK_MS = 80, HEAP_STEP = 4 << 20 };
 
 /* One process, looked at by a thread of its own. Main reads what it made once it has rung. */
 struct look {
@@ -210,6 +211,13 @@ static bool wants_colour(void) {
            terminal != NULL && strcmp(terminal, "dumb") != 0;
 }
 
+/* The look's thread would have a heap of its own, which glibc enlarges by a system call for every
+ * few pages: as many as there are threads to look at. */
+static void heap_prepare(void) {
+    (void)mallopt(M_ARENA_MAX, 1);
+    (void)mallopt(M_TOP_PAD, HEAP_STEP);
+}
+
 int where_run(const struct options *options, bool *stuck) {
     struct where_style style = {.colour = wants_colour(), .expand = options->verbose};
     if (kill(options->pid, 0) != 0 && errno == ESRCH) {
@@ -217,6 +225,7 @@ int where_run(const struct options *options, bool *stuck) {
                    (int)options->pid);
         return EXIT_STATUS_NO_PROCESS;
     }
+    heap_prepare();
     int exit_status = process_show(options->pid, &style, stuck);
     if (fflush(stdout) != 0 || ferror(stdout) != 0) {
         notice_say("cannot write to standard output: %s", strerror(errno));

@@ -31,6 +31,7 @@ struct where_reader {
     struct thread_labels *labels;
     struct thread_sampler sampler;
     struct picture *picture;
+    uint64_t gil, gil_of; /* from 3.12 on: where the GIL of this interpreter is */
 };
 
 static void record_release(void *owner, struct thread_record *record) {
@@ -175,24 +176,30 @@ static enum status stack_find(struct where_reader *reader, struct thread_record 
     return status;
 }
 
-/* Whether a thread sleeps on the condition variable of a GIL. */
+/* The address of an interpreter's GIL, which it may share with others; 0 if it cannot be read. */
+static uint64_t gil_find(struct where_scene *scene, uint64_t interpreter) {
+    struct where_reader *reader = scene->reader;
+    const struct sync_layout *sync = reader->sync;
+    if (sync->interpreter.gil == LAYOUT_ABSENT) {
+        return scene->runtime->address.v + sync->runtime.gil;
+    }
+    struct raddr at = raddr_add(raddr_make(interpreter), sync->interpreter.gil);
+    if (interpreter != reader->gil_of) {
+        reader->gil_of = interpreter;
+        reader->gil = 0;
+        (void)!memory_read_word(&reader->memory, at, &reader->gil);
+    }
+    return reader->gil;
+}
+
+/* Whether a thread sleeps on the condition variable of its GIL. */
 static bool is_at_gil(struct where_scene *scene, const struct where_thread *thread) {
     const struct where_reader *reader = scene->reader;
-    const struct sync_layout *sync = reader->sync;
     uint64_t futex = 0;
-    uint64_t gil = scene->runtime->address.v + sync->runtime.gil;
     bool timed = false;
-    if (!thread->known ||
-        !thread_activity_futex(&thread->activity, reader->layout->word_size, &futex, &timed)) {
-        return false;
-    }
-    if (sync->interpreter.gil != LAYOUT_ABSENT) {
-        struct raddr at = raddr_add(raddr_make(thread->record->interpreter), sync->interpreter.gil);
-        if (memory_read_word(&reader->memory, at, &gil) != STATUS_OK) {
-            return false;
-        }
-    }
-    return futex - gil < sync->gil_size;
+    return thread->known &&
+           thread_activity_futex(&thread->activity, reader->layout->word_size, &futex, &timed) &&
+           futex - gil_find(scene, thread->record->interpreter) < reader->sync->gil_size;
 }
 
 /* What the kernel says of the thread. One that was about to sleep, or is about to go on, runs for a

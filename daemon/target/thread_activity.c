@@ -1,10 +1,8 @@
 #include "daemon/target/thread_activity.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "common/guard.h"
 #include "daemon/target/proc_file.h"
 
 /* Numbers of the kernel's system call tables, and operations of linux/futex.h. */
@@ -39,18 +37,15 @@ enum status thread_activity_read(int dir, pid_t tid, struct thread_activity *out
     char text[256];
     struct thread_activity activity = {.in_call = false};
     struct process_stat stat;
-    (void)snprintf(path, sizeof path, "task/%d", tid);
-    GUARD_FD int task = openat(dir, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (task < 0) {
-        return STATUS_GONE;
-    }
-    enum status status = process_stat_read(task, &stat);
+    (void)snprintf(path, sizeof path, "task/%d/stat", tid);
+    enum status status = process_stat_read_file(dir, path, &stat);
     if (status != STATUS_OK) {
         return status;
     }
     (void)memcpy(activity.comm, stat.comm, sizeof activity.comm);
     activity.state = stat.state;
-    if (proc_file_read(task, "syscall", text, sizeof text, NULL) == STATUS_OK) {
+    (void)snprintf(path, sizeof path, "task/%d/syscall", tid);
+    if (proc_file_read(dir, path, text, sizeof text, NULL) == STATUS_OK) {
         call_parse(text, &activity);
     }
     *out = activity;
