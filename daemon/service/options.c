@@ -171,7 +171,7 @@ static enum status parse_format(const char *text, struct options *out, struct er
 
 /* Whether an option means something beside -w. */
 static bool is_for_where(int option) {
-    return option == 'w' || option == 'v';
+    return option == 'w' || option == 'C' || option == 'v';
 }
 
 static enum status parse_option(int option, struct options *out, struct error *error) {

@@ -16,6 +16,7 @@
 #include "daemon/service/clock.h"
 #include "daemon/service/exit_status.h"
 #include "daemon/service/notice.h"
+#include "daemon/service/process_tree.h"
 #include "daemon/service/python_search.h"
 #include "daemon/service/read_watch.h"
 #include "daemon/service/where_scene.h"
@@ -24,12 +25,13 @@
 #include "daemon/where/source_lines.h"
 
 /* read_watch takes ten of them: what /proc tells is to be there within a second. */
-enum { LOOK_MS = 80, HEAP_STEP = 4 << 20 };
+enum { LOOK_MS = 80, HEAP_STEP = 4 << 20, ROUNDS_MAX = 16 };
 
 /* One process, looked at by a thread of its own. Main reads what it made once it has rung. */
 struct look {
     pid_t pid;
     struct where_style style;
+    bool patient;     /* it is waited for a Python to show up */
     int done;         /* an eventfd */
     atomic_bool stop; /* never set: the search asks for one */
     _Atomic uint64_t searching, since;
@@ -38,6 +40,13 @@ struct look {
     size_t size;
     enum status status;
     struct error error;
+};
+
+/* The command. */
+struct where {
+    struct where_style style;
+    unsigned shown; /* processes */
+    bool stuck;     /* a look hangs for good */
 };
 
 static void lines_want(struct source_lines *lines, const struct where_scene *scene) {
@@ -97,8 +106,12 @@ static enum status process_describe(struct look *look, struct error *error) {
     struct process process = PROCESS_NONE;
     struct runtime runtime;
     enum status status = python_search_open(&search, look->pid, &process, error);
-    if (status == STATUS_OK) {
+    if (status == STATUS_OK && look->patient) {
         status = python_search_run(&search, &process, &runtime, error);
+    } else if (status == STATUS_OK) {
+        atomic_store(&look->searching, clock_now_ns());
+        status = python_search_once(&process, &runtime, error);
+        atomic_store(&look->searching, 0);
     }
     if (status == STATUS_OK) {
         python_search_explain(&process, &runtime);
@@ -165,12 +178,9 @@ static void look_destroy(struct look *look) {
     free(look);
 }
 
-static int look_failed(const struct look *look) {
-    notice_say("%s", look->error.text);
-    return (int)exit_status_of_target(look->status);
-}
-
-static int process_show(pid_t pid, const struct where_style *style, bool *stuck) {
+/* Looks at one process, and prints what came of it. Unless it is the one that was asked for, it
+ * says nothing of one that is no Python. */
+static int process_show(struct where *where, pid_t pid, bool asked) {
     struct look *look = calloc(1, sizeof *look);
     pthread_t thread;
     if (look == NULL) {
@@ -178,29 +188,62 @@ static int process_show(pid_t pid, const struct where_style *style, bool *stuck)
         return EXIT_STATUS_SYSTEM;
     }
     look->pid = pid;
-    look->style = *style;
+    look->style = where->style;
+    look->patient = asked;
     look->done = eventfd(0, EFD_CLOEXEC);
     if (look->done < 0 || pthread_create(&thread, NULL, look_run, look) != 0) {
-        look_destroy(look);
         notice_say("cannot start a thread: %s", strerror(errno));
+        look_destroy(look);
         return EXIT_STATUS_SYSTEM;
     }
+    const char *gap = where->shown > 0 ? "\n" : "";
     if (!look_wait(look)) {
-        *stuck = true;
+        where->stuck = true; /* its thread goes on with the look */
+        where->shown++;
+        (void)printf("%s", gap);
         kernel_describe(look);
         notice_say("the memory of process %d does not answer: its Python stacks cannot be read",
                    (int)pid);
         return EXIT_STATUS_NO_ANSWER;
     }
     (void)pthread_join(thread, NULL);
-    int exit_status = EXIT_STATUS_OK;
+    int exit_status = (int)exit_status_of_target(look->status);
     if (look->status == STATUS_OK) {
+        where->shown++;
+        (void)printf("%s", gap);
         (void)fwrite(look->text, 1, look->size, stdout);
+    } else if (asked) {
+        notice_say("%s", look->error.text);
     } else {
-        exit_status = look_failed(look);
+        notice_explain("%s", look->error.text);
     }
     look_destroy(look);
     return exit_status;
+}
+
+static void node_forget(struct process_tree_node *node) {
+    (void)node;
+}
+
+/* The process and what is below it. All of those that are Pythons are shown, and what the process
+ * itself is matters only if there are none. */
+static int family_show(struct where *where, pid_t pid) {
+    struct process_tree *tree = NULL;
+    struct error error;
+    enum status status = process_tree_create(pid, PROCESS_TREE_MAX, &tree, &error);
+    if (status != STATUS_OK) {
+        notice_say("%s", error.text);
+        return (int)exit_status_of_target(status);
+    }
+    for (unsigned i = 0; i < ROUNDS_MAX && process_tree_round(tree, node_forget); i++) {
+    }
+    int exit_status = EXIT_STATUS_OK;
+    for (size_t i = 0; i < process_tree_count(tree); i++) {
+        int one = process_show(where, process_tree_node(tree, i)->pid, false);
+        exit_status = one == EXIT_STATUS_NO_ANSWER ? one : exit_status;
+    }
+    process_tree_destroy(tree);
+    return where->shown > 0 ? exit_status : process_show(where, pid, true);
 }
 
 /* NO_COLOR: https://no-color.org. */
@@ -219,14 +262,16 @@ static void heap_prepare(void) {
 }
 
 int where_run(const struct options *options, bool *stuck) {
-    struct where_style style = {.colour = wants_colour(), .expand = options->verbose};
+    struct where where = {.style = {.colour = wants_colour(), .expand = options->verbose}};
     if (kill(options->pid, 0) != 0 && errno == ESRCH) {
         notice_say("there is no process %d: pgrep -a python lists those there are",
                    (int)options->pid);
         return EXIT_STATUS_NO_PROCESS;
     }
     heap_prepare();
-    int exit_status = process_show(options->pid, &style, stuck);
+    int exit_status = options->children ? family_show(&where, options->pid)
+                                        : process_show(&where, options->pid, true);
+    *stuck = where.stuck;
     if (fflush(stdout) != 0 || ferror(stdout) != 0) {
         notice_say("cannot write to standard output: %s", strerror(errno));
         return EXIT_STATUS_WRITE;

@@ -83,7 +83,7 @@ _echion() {
 _echion_where() {
     local words
     if [[ $1 == -* ]]; then
-        words='-v --verbose -h --help'
+        words='-C --children -v --verbose -h --help'
     else
         words=$(_echion_pids "$1")
     fi

@@ -51,6 +51,7 @@ end
 complete -c echion -n __fish_is_first_arg -a report -d 'Time per function of a profile'
 complete -c echion -n __fish_is_first_arg -a where -d 'What a process does now'
 complete -c echion -n __echion_where -x -a '(__fish_complete_pids)'
+complete -c echion -n __echion_where -s C -l children -d 'Show what it has started, too'
 complete -c echion -n __echion_where -s v -l verbose -d 'Each thread and each frame by itself'
 complete -c echion -n __echion_report -F
 complete -c echion -n __echion_report -s n -x -a '10 20 50 100' -d 'Show so many functions'

@@ -309,6 +309,42 @@ class CommandLine(TestCase):
         return text.decode()
 
 
+class Children(TestCase):
+    START = (
+        "import subprocess, sys\n"
+        "for i in range(2):\n"
+        "    subprocess.Popen(['sh', '-c', '%s -c \"$0\"; true' % sys.executable, "
+        "\"import sys; print('up', flush=True); sys.stdin.read()\"])\n"
+        "sys.stdin.read()"
+    )
+
+    def test_all_that_it_has_started(self):
+        parent = self.start(profiler.PYTHON, "-c", self.START, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.assertEqual([parent.stdout.readline() for _ in range(2)], ["up\n"] * 2)
+        done = self.where(parent.pid, "-C")
+        self.expect(done, 0)
+        self.assertEqual(done.stderr, "")
+        pids = [int(pid) for pid in re.findall(r"^Process (\d+): ", done.stdout, re.MULTILINE)]
+        self.assertEqual(len(pids), 3)
+        self.assertEqual(pids[0], parent.pid)
+        self.assertLess(set(pids[1:]), set(profiler.descendants_of(parent.pid)))
+        self.assertEqual(len(re.findall("^Process ", self.where(parent.pid).stdout, re.MULTILINE)), 1)
+
+    def test_below_a_process_that_is_no_python(self):
+        shell = self.start("sh", "-c", f"{profiler.PYTHON} -c 'import sys; print(1, flush=True); "
+                           "sys.stdin.read()'; true", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        shell.stdout.readline()
+        done = self.where(shell.pid, "-C")
+        self.expect(done, 0)
+        self.assertIn("MainThread", done.stdout)
+        self.expect(self.where(shell.pid), 65)
+
+    def test_no_python_at_all(self):
+        done = self.where(self.start("sleep", "1000").pid, "-C")
+        self.expect(done, 65)
+        self.assertEqual(done.stdout, "")
+
+
 class Sources(TestCase):
     PARK = "def park():\n    print('ready', flush=True)\n    sys.stdin.read()\n"
     CODE = (
