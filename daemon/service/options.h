@@ -32,6 +32,7 @@ struct options {
     bool children; /* profile what the process starts and forks, too */
     bool no_shim;  /* sample purely from outside */
     bool stealth;  /* the shim leaves no trace that would name it */
+    bool json;     /* --where: for programs */
     bool quiet;
     bool verbose;
 };

@@ -24,6 +24,7 @@ void options_print_help(const char *program, FILE *stream) {
         "  -p, --pid PID        attach to this process until Ctrl+C, its end, or -x\n"
         "  -w, --where PID      show once what its threads do, where they stand, and\n"
         "                       which of them wait for one another for ever\n"
+        "      --json           the same as one JSON document\n"
         "  -o, --output FILE    where to write (default: %%(pid).austin); %%(pid) becomes\n"
         "                       the process's id, and - is standard output. The suffix\n"
         "                       picks the format: .austin is text, .mojo is binary\n"

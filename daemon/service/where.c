@@ -19,6 +19,7 @@
 #include "daemon/service/process_tree.h"
 #include "daemon/service/python_search.h"
 #include "daemon/service/read_watch.h"
+#include "daemon/service/where_json.h"
 #include "daemon/service/where_scene.h"
 #include "daemon/service/where_text.h"
 #include "daemon/target/threads.h"
@@ -31,6 +32,7 @@ enum { LOOK_MS = 80, HEAP_STEP = 4 << 20, ROUNDS_MAX = 16 };
 struct look {
     pid_t pid;
     struct where_style style;
+    bool json;
     bool patient;     /* it is waited for a Python to show up */
     int done;         /* an eventfd */
     atomic_bool stop; /* never set: the search asks for one */
@@ -45,6 +47,7 @@ struct look {
 /* The command. */
 struct where {
     struct where_style style;
+    bool json;
     unsigned shown; /* processes */
     bool stuck;     /* a look hangs for good */
 };
@@ -95,9 +98,13 @@ static enum status python_describe(struct look *look, const struct process *proc
                        "owner's rights (%s)",
                        (int)look->pid, status_name(sources));
     }
-    where_text_process(out, scene, &look->style);
-    where_text_deadlocks(out, scene, &look->style);
-    where_text_threads(out, scene, lines, &look->style);
+    if (look->json) {
+        where_json_process(out, scene, lines);
+    } else {
+        where_text_process(out, scene, &look->style);
+        where_text_deadlocks(out, scene, &look->style);
+        where_text_threads(out, scene, lines, &look->style);
+    }
     return fclose(out) == 0 ? STATUS_OK : error_set(error, STATUS_NOMEM, "out of memory");
 }
 
@@ -159,13 +166,27 @@ static void kernel_describe(const struct look *look) {
     if (dir < 0 || threads_list(&process, &threads) != STATUS_OK) {
         return;
     }
-    (void)printf("Process %d, by what the kernel says of its threads:\n", look->pid);
+    if (look->json) {
+        where_json_kernel_begin(stdout, look->pid);
+    } else {
+        (void)printf("Process %d, by what the kernel says of its threads:\n", look->pid);
+    }
+    bool first = true;
     for (size_t i = 0; i < threads.count; i++) {
+        pid_t tid = threads.items[i].tid;
         struct thread_activity activity;
-        if (thread_activity_read(dir, threads.items[i].tid, &activity) == STATUS_OK) {
-            where_text_kernel(stdout, threads.items[i].tid, &activity, sizeof(void *),
-                              &look->style);
+        if (thread_activity_read(dir, tid, &activity) != STATUS_OK) {
+            continue;
         }
+        if (look->json) {
+            where_json_kernel_thread(stdout, tid, &activity, sizeof(void *), first);
+        } else {
+            where_text_kernel(stdout, tid, &activity, sizeof(void *), &look->style);
+        }
+        first = false;
+    }
+    if (look->json) {
+        where_json_kernel_end(stdout);
     }
     threads_deinit(&threads);
 }
@@ -176,6 +197,16 @@ static void look_destroy(struct look *look) {
     }
     free(look->text);
     free(look);
+}
+
+/* What stands before a process: in JSON they are the items of a list. */
+static void gap_write(struct where *where) {
+    if (where->json) {
+        (void)printf("%s", where->shown == 0 ? "{\"version\": 1, \"processes\": [\n  " : ",\n  ");
+    } else {
+        (void)printf("%s", where->shown == 0 ? "" : "\n");
+    }
+    where->shown++;
 }
 
 /* Looks at one process, and prints what came of it. Unless it is the one that was asked for, it
@@ -189,6 +220,7 @@ static int process_show(struct where *where, pid_t pid, bool asked) {
     }
     look->pid = pid;
     look->style = where->style;
+    look->json = where->json;
     look->patient = asked;
     look->done = eventfd(0, EFD_CLOEXEC);
     if (look->done < 0 || pthread_create(&thread, NULL, look_run, look) != 0) {
@@ -196,11 +228,9 @@ static int process_show(struct where *where, pid_t pid, bool asked) {
         look_destroy(look);
         return EXIT_STATUS_SYSTEM;
     }
-    const char *gap = where->shown > 0 ? "\n" : "";
     if (!look_wait(look)) {
         where->stuck = true; /* its thread goes on with the look */
-        where->shown++;
-        (void)printf("%s", gap);
+        gap_write(where);
         kernel_describe(look);
         notice_say("the memory of process %d does not answer: its Python stacks cannot be read",
                    (int)pid);
@@ -209,8 +239,7 @@ static int process_show(struct where *where, pid_t pid, bool asked) {
     (void)pthread_join(thread, NULL);
     int exit_status = (int)exit_status_of_target(look->status);
     if (look->status == STATUS_OK) {
-        where->shown++;
-        (void)printf("%s", gap);
+        gap_write(where);
         (void)fwrite(look->text, 1, look->size, stdout);
     } else if (asked) {
         notice_say("%s", look->error.text);
@@ -262,7 +291,8 @@ static void heap_prepare(void) {
 }
 
 int where_run(const struct options *options, bool *stuck) {
-    struct where where = {.style = {.colour = wants_colour(), .expand = options->verbose}};
+    struct where where = {.style = {.colour = wants_colour(), .expand = options->verbose},
+                          .json = options->json};
     if (kill(options->pid, 0) != 0 && errno == ESRCH) {
         notice_say("there is no process %d: pgrep -a python lists those there are",
                    (int)options->pid);
@@ -272,6 +302,9 @@ int where_run(const struct options *options, bool *stuck) {
     int exit_status = options->children ? family_show(&where, options->pid)
                                         : process_show(&where, options->pid, true);
     *stuck = where.stuck;
+    if (where.json && where.shown > 0) {
+        (void)printf("]}\n");
+    }
     if (fflush(stdout) != 0 || ferror(stdout) != 0) {
         notice_say("cannot write to standard output: %s", strerror(errno));
         return EXIT_STATUS_WRITE;

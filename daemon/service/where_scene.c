@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "daemon/python/sync_layout.h"
 #include "daemon/service/clock.h"
@@ -351,6 +352,13 @@ bool where_scene_look_again(struct where_scene *scene, struct where_thread *thre
 
 const struct memory *where_scene_memory(const struct where_scene *scene) {
     return &scene->reader->memory;
+}
+
+uint64_t where_scene_age(const struct where_scene *scene) {
+    struct timespec now = {.tv_sec = 0};
+    (void)clock_gettime(CLOCK_BOOTTIME, &now);
+    uint64_t begun = scene->process->start_time / (uint64_t)sysconf(_SC_CLK_TCK);
+    return (uint64_t)now.tv_sec > begun ? (uint64_t)now.tv_sec - begun : 0;
 }
 
 const char *where_thread_name(const struct where_thread *thread) {

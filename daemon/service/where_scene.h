@@ -53,6 +53,9 @@ bool where_scene_look_again(struct where_scene *scene, struct where_thread *thre
 
 const struct memory *where_scene_memory(const struct where_scene *scene);
 
+/* Seconds since the process began. */
+uint64_t where_scene_age(const struct where_scene *scene);
+
 /* The thread's name as Python has it, or else the kernel's or a number. */
 const char *where_thread_name(const struct where_thread *thread);
 

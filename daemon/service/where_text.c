@@ -4,8 +4,6 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "common/display.h"
 #include "common/guard.h"
@@ -67,18 +65,15 @@ void where_text_process(FILE *out, const struct where_scene *scene,
     const struct runtime *runtime = scene->runtime;
     char command[COMMAND_MAX] = "?";
     char version[RUNTIME_VERSION_MAX];
-    struct timespec now = {.tv_sec = 0};
     if (process_command_line(process, command, sizeof command) != STATUS_OK) {
         (void)snprintf(command, sizeof command, "?");
     }
     runtime_version_text(runtime, version, sizeof version);
-    (void)clock_gettime(CLOCK_BOOTTIME, &now);
-    uint64_t begun = process->start_time / (uint64_t)sysconf(_SC_CLK_TCK);
     (void)fprintf(out, "Process %d: ", process->pid);
     put(out, style, BOLD, command);
     (void)fprintf(out, "\nCPython %s, %u-bit%s, up ", version, runtime->layout.word_size * 8U,
                   runtime->jit ? ", JIT" : "");
-    age_write(out, (uint64_t)now.tv_sec > begun ? (uint64_t)now.tv_sec - begun : 0);
+    age_write(out, where_scene_age(scene));
     (void)fprintf(out, ", ");
     user_write(out, process->uid);
     (void)fprintf(out, "\n");

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import ctypes
+import json
 import os
 import pathlib
 import random
@@ -379,6 +380,11 @@ class Silence(Hostile):
         taken = time.monotonic() - begun
         self.expect(done, 75, f"the memory of process {target.pid} does not answer")
         self.assertRegex(done.stdout, rf"\nliar \({target.pid}\): .*\n")
+        told = self.run_to_end(ECHIOND, "--where", target.pid, "--json")
+        self.expect(told, 75)
+        (process,) = json.loads(told.stdout)["processes"]
+        self.assertEqual((process["pid"], process["python"]), (target.pid, None))
+        self.assertIn("liar", [thread["name"] for thread in process["threads"]])
         self.assertLess(taken, 3)  # a second, on a machine that does nothing else
 
     def test_a_launched_command_goes_on(self):

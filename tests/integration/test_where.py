@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import json
 import os
 import pathlib
 import pty
@@ -149,10 +150,35 @@ class EveryPython(TestCase):
         ]
         self.assertEqual(sorted(stack[-DUMP_MOST:] for stack in frames), sorted(dumped(text)))
         self.assertGreater(max(map(len, frames)), 12)
+        self.expect_same_as_json(scene, target.pid)
         for thread in scene.threads:
             self.assertEqual(thread.notes, [])
             for frame in thread.frames:
                 self.assertTrue(frame.source or not os.access(frame.file, os.R_OK), frame)
+
+
+    def expect_same_as_json(self, scene, pid):
+        done = self.where(pid, "--json")
+        self.expect(done, 0)
+        document = json.loads(done.stdout)
+        self.assertEqual(document["version"], 1)
+        (process,) = document["processes"]
+        self.assertEqual(process["pid"], pid)
+        self.assertIn(f"CPython {process['python']}, {process['bits']}-bit", scene.header[1])
+        ids = {thread.name: thread.tid for thread in scene.threads}
+        pair, alone = process["deadlocks"]
+        self.assertEqual((sorted(pair), alone), (sorted([ids["pay"], ids["refund"]]), [ids["itself"]]))
+        for thread, told in zip(scene.threads, process["threads"], strict=True):
+            self.assertEqual((thread.name, thread.tid), (told["name"], told["tid"]))
+            self.assertEqual(thread.words, told["doing"])
+            self.assertEqual(thread.frames, [Frame(**frame) for frame in told["frames"]])
+            self.assertTrue(told["python"] and told["consistent"])
+            self.assertEqual((told["state"], told["system_call"][:5]), ("S", "futex"))
+        waits = {thread["name"]: thread["waits_for"] for thread in process["threads"]}
+        self.assertEqual(waits["MainThread"], {"kind": "thread", "timed": False, "holder": ids["pay"]})
+        self.assertEqual((waits["pay"]["kind"], waits["pay"]["holder"]), ("Lock", ids["refund"]))
+        self.assertEqual((waits["timed"]["timed"], waits["timed"]["holder"]), (True, None))
+        self.assertEqual(waits["deep"]["call"], "Queue.get")
 
 
 class States(TestCase):
@@ -267,6 +293,7 @@ class CommandLine(TestCase):
             (["where", "-c", "1"], "no meaning beside -w"),
             (["-w", "1", "-p", "2"], "no meaning beside -w"),
             (["-w", "1", "--format", "mojo"], "no meaning beside -w"),
+            (["--json", "-p", "1"], "--json is for -w"),
         ):
             done = self.run_to_end(profiler.ECHION, *words)
             self.expect(done, 64, text)
@@ -327,6 +354,8 @@ class Children(TestCase):
         pids = [int(pid) for pid in re.findall(r"^Process (\d+): ", done.stdout, re.MULTILINE)]
         self.assertEqual(len(pids), 3)
         self.assertEqual(pids[0], parent.pid)
+        listed = json.loads(self.where(parent.pid, "-C", "--json").stdout)["processes"]
+        self.assertEqual([process["pid"] for process in listed], pids)
         self.assertLess(set(pids[1:]), set(profiler.descendants_of(parent.pid)))
         self.assertEqual(len(re.findall("^Process ", self.where(parent.pid).stdout, re.MULTILINE)), 1)
 
