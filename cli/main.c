@@ -2,7 +2,9 @@
  * installed beside it, under its own name and with the same arguments. */
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -55,10 +57,37 @@ static int become_daemon(char **argv) {
     return EXIT_NO_DAEMON;
 }
 
+/* `echion where [OPTION...] PID` is `echion [OPTION...] --where PID`, and options may follow the
+ * PID, which is the first word that is none. What is wrong or missing, echiond says. */
+static int become_where(int argc, char **argv) {
+    static char option[] = "--where";
+    char **words = calloc((size_t)argc + 1, sizeof *words);
+    if (words == NULL) {
+        (void)fprintf(stderr, "echion: out of memory\n");
+        return EXIT_NO_DAEMON;
+    }
+    int count = 1;
+    bool given = false;
+    for (int i = 2; i < argc; i++) {
+        if (*argv[i] != '-' && !given) {
+            words[count++] = option;
+            given = true;
+        }
+        words[count++] = argv[i];
+    }
+    if (!given) {
+        words[count] = option;
+    }
+    return become_daemon(words);
+}
+
 int main(int argc, char **argv) {
     static char *alone[] = {NULL, NULL};
     if (argc >= 2 && strcmp(argv[1], "report") == 0) {
         return report_main(argc - 1, argv + 1);
+    }
+    if (argc >= 2 && strcmp(argv[1], "where") == 0) {
+        return become_where(argc, argv);
     }
     return become_daemon(argc > 0 ? argv : alone);
 }

@@ -11,10 +11,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "cli/display.h"
 #include "cli/profile.h"
 #include "cli/report_page.h"
 #include "cli/tally.h"
+#include "common/display.h"
 #include "common/guard.h"
 
 enum { FUNCTIONS_DEFAULT = 20 };

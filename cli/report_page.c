@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/display.h"
+#include "common/display.h"
 #include "common/guard.h"
 
 enum { AMOUNT_MAX = 48, NAME_COLUMNS_MIN = 20 };

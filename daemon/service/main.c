@@ -11,6 +11,7 @@
 #include "daemon/service/launch.h"
 #include "daemon/service/notice.h"
 #include "daemon/service/options.h"
+#include "daemon/service/where.h"
 
 /* A standard stream that we were started without must not become a file of ours. What is opened in
  * its place goes at exec, so that a launched command lacks it as we did. */
@@ -57,6 +58,14 @@ int main(int argc, char **argv) {
     case OPTIONS_SHOW_VERSION:
         options_print_version(program, stdout);
         break;
+    case OPTIONS_WHERE: {
+        bool stuck = false;
+        int exit_status = where_run(&options, &stuck);
+        if (stuck) {
+            _exit(exit_status);
+        }
+        return exit_status;
+    }
     case OPTIONS_PROFILE:
         explain(&options);
         return options.command != NULL ? launch_run(&options) : attach_run(&options);

@@ -15,10 +15,11 @@
 #define EXPOSURE_MIN_NS NS_PER_MS
 #define EXPOSURE_MAX_NS (UINT64_C(365) * 24 * 3600 * NS_PER_S)
 
-enum { OPTION_FORMAT = 256, OPTION_NO_SHIM };
+enum { OPTION_FORMAT = 256, OPTION_NO_SHIM, OPTION_JSON };
 
 static const struct option long_options[] = {
     {"pid", required_argument, NULL, 'p'},
+    {"where", required_argument, NULL, 'w'},
     {"output", required_argument, NULL, 'o'},
     {"interval", required_argument, NULL, 'i'},
     {"exposure", required_argument, NULL, 'x'},
@@ -26,6 +27,7 @@ static const struct option long_options[] = {
     {"children", no_argument, NULL, 'C'},
     {"stealth", no_argument, NULL, 's'},
     {"no-shim", no_argument, NULL, OPTION_NO_SHIM},
+    {"json", no_argument, NULL, OPTION_JSON},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
     {"version", no_argument, NULL, 'V'},
@@ -35,7 +37,7 @@ static const struct option long_options[] = {
 };
 
 /* "+": stop at the first word that is no option; ":": report a missing argument as ':'. */
-static const char short_options[] = "+:p:o:i:x:cCsqvVh";
+static const char short_options[] = "+:p:w:o:i:x:cCsqvVh";
 
 /* Reads a decimal number with an optional fraction from the start of `text` as a multiple of `unit`
  * nanoseconds; `*rest` is what follows it. Digits below a nanosecond are dropped. False if there is
@@ -168,9 +170,17 @@ static enum status parse_format(const char *text, struct options *out, struct er
                      names);
 }
 
+/* Whether an option means something beside -w. */
+static bool is_for_where(int option) {
+    return option == OPTION_JSON || option == 'w' || option == 'C' || option == 'v';
+}
+
 static enum status parse_option(int option, struct options *out, struct error *error) {
     switch (option) {
     case 'p':
+        return parse_pid(optarg, &out->pid, error);
+    case 'w':
+        out->action = OPTIONS_WHERE;
         return parse_pid(optarg, &out->pid, error);
     case 'i':
         return parse_interval(optarg, &out->interval_ns, error);
@@ -197,6 +207,9 @@ static enum status parse_option(int option, struct options *out, struct error *e
         return STATUS_OK;
     case OPTION_NO_SHIM:
         out->no_shim = true;
+        return STATUS_OK;
+    case OPTION_JSON:
+        out->json = true;
         return STATUS_OK;
     case 'q':
         out->quiet = true;
@@ -235,6 +248,7 @@ enum status options_parse(int argc, char **argv, struct options *out, struct err
         .output = OPTIONS_DEFAULT_OUTPUT,
         .interval_ns = DEFAULT_INTERVAL_NS,
     };
+    const char *for_profile = NULL; /* the last option that is none of --where's */
     opterr = 0;
     optind = 0; /* glibc: start afresh */
     for (;;) {
@@ -251,6 +265,9 @@ enum status options_parse(int argc, char **argv, struct options *out, struct err
         if (option == '?' || option == ':') {
             return refuse_option(option, argv[word_index], error);
         }
+        if (!is_for_where(option)) {
+            for_profile = argv[word_index];
+        }
         enum status status = parse_option(option, &parsed, error);
         if (status != STATUS_OK) {
             return status;
@@ -258,6 +275,16 @@ enum status options_parse(int argc, char **argv, struct options *out, struct err
     }
 
     bool has_command = optind < argc;
+    if (parsed.action == OPTIONS_WHERE && (has_command || for_profile != NULL)) {
+        return error_set(error, STATUS_CORRUPT,
+                         "'%s' has no meaning beside -w (--where), which shows a process once and "
+                         "takes no profile: see --help",
+                         has_command ? argv[optind] : for_profile);
+    }
+    if (parsed.action != OPTIONS_WHERE && parsed.json) {
+        return error_set(error, STATUS_CORRUPT,
+                         "--json is for -w (--where): for a profile give --format, see --help");
+    }
     if (has_command && parsed.pid != 0) {
         return error_set(error, STATUS_CORRUPT,
                          "both a process (-p %d) and a command ('%s') were given: give one of them",

@@ -14,14 +14,15 @@
 
 enum options_action {
     OPTIONS_PROFILE,
+    OPTIONS_WHERE,
     OPTIONS_SHOW_HELP,
     OPTIONS_SHOW_VERSION,
 };
 
 struct options {
     enum options_action action;
-    pid_t pid;          /* attach to this process; 0: launch `command` */
-    char **command;     /* NULL-terminated; NULL: attach */
+    pid_t pid;          /* attach to, or look at, this process; 0: launch `command` */
+    char **command;     /* NULL-terminated; NULL: attach or look */
     const char *output; /* as typed, or OPTIONS_DEFAULT_OUTPUT */
     bool format_given;  /* by --format; else the output's suffix decides */
     enum output_format format;
@@ -31,6 +32,7 @@ struct options {
     bool children; /* profile what the process starts and forks, too */
     bool no_shim;  /* sample purely from outside */
     bool stealth;  /* the shim leaves no trace that would name it */
+    bool json;     /* --where: for programs */
     bool quiet;
     bool verbose;
 };

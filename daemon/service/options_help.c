@@ -7,10 +7,12 @@ void options_print_help(const char *program, FILE *stream) {
     bool is_echion = strcmp(program, "echion") == 0;
     (void)fprintf(stream,
                   "Usage: %1$s [options] COMMAND [ARGUMENT...]   start it, profile its Python\n"
-                  "       %1$s [options] -p PID                  profile a running Python\n",
+                  "       %1$s [options] -p PID                  profile a running Python\n"
+                  "       %1$s -w PID                            show what it does now\n",
                   program);
     if (is_echion) {
-        (void)fputs("       echion report FILE [-n N]             time per function of a profile\n",
+        (void)fputs("       echion where PID                      the same\n"
+                    "       echion report FILE [-n N]             time per function of a profile\n",
                     stream);
     }
     (void)fprintf(
@@ -20,6 +22,9 @@ void options_print_help(const char *program, FILE *stream) {
         "without stopping it.\n"
         "\n"
         "  -p, --pid PID        attach to this process until Ctrl+C, its end, or -x\n"
+        "  -w, --where PID      show once what its threads do, where they stand, and\n"
+        "                       which of them wait for one another for ever\n"
+        "      --json           the same as one JSON document\n"
         "  -o, --output FILE    where to write (default: %%(pid).austin); %%(pid) becomes\n"
         "                       the process's id, and - is standard output. The suffix\n"
         "                       picks the format: .austin is text, .mojo is binary\n"
@@ -45,6 +50,7 @@ void options_print_help(const char *program, FILE *stream) {
         "  %1$s -p 1234 -x 30 -o 'prof-%%(pid).austin'\n"
         "  %1$s -C -o out.austin gunicorn app:app\n"
         "  %1$s -cp 1234 -o - | head\n"
+        "  %1$s -w 1234\n"
         "\n"
         "A started command keeps its terminal, its signals and its exit status.\n"
         "Otherwise the exit status is 0, or\n"

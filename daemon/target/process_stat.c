@@ -52,8 +52,12 @@ static bool stat_parse(const char *text, struct process_stat *out) {
 }
 
 enum status process_stat_read(int dir, struct process_stat *out) {
+    return process_stat_read_file(dir, "stat", out);
+}
+
+enum status process_stat_read_file(int dir, const char *name, struct process_stat *out) {
     char text[2048];
-    enum status status = proc_file_read(dir, "stat", text, sizeof text, NULL);
+    enum status status = proc_file_read(dir, name, text, sizeof text, NULL);
     if (status != STATUS_OK) {
         return status == STATUS_ABSENT ? STATUS_GONE : status;
     }

@@ -23,6 +23,10 @@ struct process_stat {
 /* Reads it beneath an open /proc/PID or /proc/PID/task/TID. GONE, CORRUPT, or as proc_file_read. */
 STATUS_CHECKED enum status process_stat_read(int dir, struct process_stat *out);
 
+/* The same of the file of this name, such as task/TID/stat. */
+STATUS_CHECKED enum status process_stat_read_file(int dir, const char *name,
+                                                  struct process_stat *out);
+
 bool process_stat_is_kernel_thread(const struct process_stat *stat);
 
 /* Ended, but not yet collected by its parent. */

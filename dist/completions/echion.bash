@@ -9,7 +9,7 @@ _echion_pids() {
 
 _echion() {
     local program=${1##*/} current=$2 previous=$3 i word
-    local options='-p --pid -o --output --format -i --interval -x --exposure
+    local options='-p --pid -w --where --json -o --output --format -i --interval -x --exposure
         -c --cpu -C --children -s --stealth --no-shim -q --quiet -v --verbose -V --version -h --help'
     COMPREPLY=()
 
@@ -23,10 +23,16 @@ _echion() {
                 return
             fi
             ;;&
-        --pid | --output | --format | --interval | --exposure) ((i++)) ;;
+        where)
+            if [[ $program == echion && $i -eq 1 ]]; then
+                _echion_where "$current"
+                return
+            fi
+            ;;&
+        --pid | --where | --output | --format | --interval | --exposure) ((i++)) ;;
         --*) ;;
         # A bundle: its last option may take the next word.
-        -*[poix]) ((i++)) ;;
+        -*[pwoix]) ((i++)) ;;
         -*) ;;
         *)
             # The command's own words. bash-completion knows more of them than we do.
@@ -41,7 +47,7 @@ _echion() {
     done
 
     case $previous in
-    --pid | -p | -[cCsqv]*p)
+    --pid | -p | -[cCsqv]*p | --where | -w | -[cCsqv]*w)
         mapfile -t COMPREPLY < <(compgen -W "$(_echion_pids "$current")" -- "$current")
         return
         ;;
@@ -69,9 +75,19 @@ _echion() {
         return
     fi
     mapfile -t COMPREPLY < <(compgen -A command -- "$current")
-    if [[ $program == echion && $COMP_CWORD -eq 1 && report == "$current"* ]]; then
-        COMPREPLY+=(report)
+    if [[ $program == echion && $COMP_CWORD -eq 1 ]]; then
+        mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W 'report where' -- "$current")
     fi
+}
+
+_echion_where() {
+    local words
+    if [[ $1 == -* ]]; then
+        words='--json -C --children -v --verbose -h --help'
+    else
+        words=$(_echion_pids "$1")
+    fi
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$1")
 }
 
 _echion_report() {

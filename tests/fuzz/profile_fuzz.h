@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/display.h"
 #include "cli/report_page.h"
 #include "cli/tally.h"
+#include "common/display.h"
 
 typedef enum status profile_reader(struct profile_input *, struct names *,
                                    const struct profile_taker *, struct profile_facts *,

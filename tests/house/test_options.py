@@ -87,6 +87,8 @@ class Options(unittest.TestCase):
         self.assertEqual(complete_bash(["echion", "--format", ""]), {"austin", "mojo"})
         self.assertEqual(complete_bash(["echion", "re"]) & {"report"}, {"report"})
         self.assertEqual(complete_bash(["echiond", "re"]) & {"report"}, set())
+        self.assertEqual(complete_bash(["echion", "wher"]) & {"where"}, {"where"})
+        self.assertIn(str(os.getpid()), complete_bash(["echion", "where", str(os.getpid())]))
         self.assertIn(str(os.getpid()), complete_bash(["echiond", "-p", str(os.getpid())]))
 
     def test_bash_completion_leaves_the_command_its_options(self):
@@ -106,6 +108,8 @@ class Options(unittest.TestCase):
             self.assertEqual(complete_fish(f"{program} --format "), {"austin", "mojo"})
         self.assertIn("report", complete_fish("echion repo"))
         self.assertNotIn("report", complete_fish("echiond repo"))
+        self.assertIn("where", complete_fish("echion wher"))
+        self.assertNotIn("where", complete_fish("echiond wher"))
         self.assertEqual(complete_fish("echion -i 500us /bin/true --vers"), set())
 
 

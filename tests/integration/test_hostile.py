@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import ctypes
+import json
 import os
 import pathlib
 import random
@@ -10,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 import interpreters
@@ -111,7 +113,19 @@ class Hostile(profiler.TestCase):
         self.assertEqual(os.path.exists(f"/proc/{pid}"), alive)
         for line in done.stderr.splitlines():
             self.assertTrue(line.isprintable() or not line.isascii(), line)
+        self.survive_a_look(pid)
         return done
+
+    def survive_a_look(self, pid):
+        """The same for a look with --where."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        done = self.run_to_end("timeout", "-s", "KILL", TAKES_AT_MOST, ECHIOND, "-w", pid,
+                               errors="surrogateescape")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        self.assertIn(done.returncode, STATUSES, done.stderr)
+        self.assertTrue(after == before or after * 1024 < MEMORY_MAX, f"{after} KiB")
+        for line in (done.stdout + done.stderr).split("\n"):
+            self.assertTrue(line.isprintable() or not line.isascii(), line)
 
 
 class Structures(Hostile):
@@ -358,6 +372,20 @@ class Silence(Hostile):
         done = self.survive(target.pid, statuses=(75,))
         self.assertIn("does not answer", done.stderr)
         self.assertFalse((self.folder / "x.austin").exists())
+
+    def test_a_look(self):
+        target = self.lie("unserved", self.library())
+        begun = time.monotonic()
+        done = self.run_to_end(ECHIOND, "--where", target.pid)
+        taken = time.monotonic() - begun
+        self.expect(done, 75, f"the memory of process {target.pid} does not answer")
+        self.assertRegex(done.stdout, rf"\nliar \({target.pid}\): .*\n")
+        told = self.run_to_end(ECHIOND, "--where", target.pid, "--json")
+        self.expect(told, 75)
+        (process,) = json.loads(told.stdout)["processes"]
+        self.assertEqual((process["pid"], process["python"]), (target.pid, None))
+        self.assertIn("liar", [thread["name"] for thread in process["threads"]])
+        self.assertLess(taken, 3)  # a second, on a machine that does nothing else
 
     def test_a_launched_command_goes_on(self):
         daemon = self.start(ECHIOND, "-o", "x", self.liar, "unserved", self.library(),

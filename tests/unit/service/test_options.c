@@ -210,13 +210,32 @@ Test(options, both_or_neither) {
     expect_refused(&error, parse(&options, &error, "", NULL), "empty");
 }
 
+Test(options, where) {
+    struct options options;
+    struct error error;
+    cr_assert_eq(parse(&options, &error, "-vw", "77", NULL), STATUS_OK);
+    cr_expect_eq(options.action, OPTIONS_WHERE);
+    cr_expect_eq(options.pid, 77);
+    cr_expect(options.verbose);
+    cr_assert_eq(parse(&options, &error, "--where=78", "-v", NULL), STATUS_OK);
+    cr_expect_eq(options.action, OPTIONS_WHERE);
+    cr_expect_eq(options.pid, 78);
+    cr_assert_eq(parse(&options, &error, "-w3", "--help", NULL), STATUS_OK);
+    cr_expect_eq(options.action, OPTIONS_SHOW_HELP);
+    expect_refused(&error, parse(&options, &error, "-w", "x", NULL), "'x' is not a process id");
+    expect_refused(&error, parse(&options, &error, "-w", "1", "2", NULL), "'2' has no meaning");
+    expect_refused(&error, parse(&options, &error, "-w", "1", "-p", "2", NULL), "'-p'");
+    expect_refused(&error, parse(&options, &error, "-cw", "1", NULL), "'-cw'");
+    expect_refused(&error, parse(&options, &error, "-w1", "--no-shim", NULL), "'--no-shim'");
+}
+
 Test(options, unknown_ones_and_missing_values) {
     struct options options;
     struct error error;
     expect_refused(&error, parse(&options, &error, "-n", "-p", "3", NULL), "'-n'");
     expect_refused(&error, parse(&options, &error, "-cz", "-p", "3", NULL), "'-z'");
     expect_refused(&error, parse(&options, &error, "--native", "-p", "3", NULL), "'--native'");
-    expect_refused(&error, parse(&options, &error, "--where=3", NULL), "'--where'");
+    expect_refused(&error, parse(&options, &error, "--unwind=3", NULL), "'--unwind'");
     expect_refused(&error, parse(&options, &error, "-p", NULL), "'-p' needs a value");
     expect_refused(&error, parse(&options, &error, "--pid", NULL), "'--pid' needs a value");
     expect_refused(&error, parse(&options, &error, "--cpu=1", "-p", "3", NULL), "takes no value");

@@ -1,4 +1,4 @@
-#include "cli/display.h"
+#include "common/display.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

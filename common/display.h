@@ -1,6 +1,6 @@
 /* display: text from a file as a terminal can take it. Pure; one thread. */
-#ifndef ECHION_CLI_DISPLAY_H
-#define ECHION_CLI_DISPLAY_H
+#ifndef ECHION_COMMON_DISPLAY_H
+#define ECHION_COMMON_DISPLAY_H
 
 #include <stddef.h>
 

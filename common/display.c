@@ -1,4 +1,4 @@
-#include "cli/display.h"
+#include "common/display.h"
 
 #include <stdbool.h>
 #include <stdint.h>
