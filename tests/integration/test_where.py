@@ -385,7 +385,7 @@ class Children(TestCase):
         "import subprocess, sys\n"
         "for i in range(2):\n"
         "    subprocess.Popen(['sh', '-c', '%s -c \"$0\"; true' % sys.executable, "
-        "\"import sys; print('up', flush=True); sys.stdin.read()\"])\n"
+        "\"import os, sys; os.write(1, b'up' + bytes([10])); sys.stdin.read()\"])\n"
         "sys.stdin.read()"
     )
 
