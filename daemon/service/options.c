@@ -15,7 +15,7 @@
 #define EXPOSURE_MIN_NS NS_PER_MS
 #define EXPOSURE_MAX_NS (UINT64_C(365) * 24 * 3600 * NS_PER_S)
 
-enum { OPTION_FORMAT = 256, OPTION_NO_SHIM, OPTION_JSON };
+enum { OPTION_FORMAT = 256, OPTION_NO_SHIM, OPTION_JSON, OPTION_LOCALS };
 
 static const struct option long_options[] = {
     {"pid", required_argument, NULL, 'p'},
@@ -28,6 +28,7 @@ static const struct option long_options[] = {
     {"stealth", no_argument, NULL, 's'},
     {"no-shim", no_argument, NULL, OPTION_NO_SHIM},
     {"json", no_argument, NULL, OPTION_JSON},
+    {"locals", no_argument, NULL, OPTION_LOCALS},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
     {"version", no_argument, NULL, 'V'},
@@ -172,7 +173,8 @@ static enum status parse_format(const char *text, struct options *out, struct er
 
 /* Whether an option means something beside -w. */
 static bool is_for_where(int option) {
-    return option == OPTION_JSON || option == 'w' || option == 'C' || option == 'v';
+    return option == OPTION_JSON || option == OPTION_LOCALS || option == 'w' || option == 'C' ||
+           option == 'v';
 }
 
 static enum status parse_option(int option, struct options *out, struct error *error) {
@@ -210,6 +212,9 @@ static enum status parse_option(int option, struct options *out, struct error *e
         return STATUS_OK;
     case OPTION_JSON:
         out->json = true;
+        return STATUS_OK;
+    case OPTION_LOCALS:
+        out->locals = true;
         return STATUS_OK;
     case 'q':
         out->quiet = true;
@@ -281,9 +286,10 @@ enum status options_parse(int argc, char **argv, struct options *out, struct err
                          "takes no profile: see --help",
                          has_command ? argv[optind] : for_profile);
     }
-    if (parsed.action != OPTIONS_WHERE && parsed.json) {
+    if (parsed.action != OPTIONS_WHERE && (parsed.json || parsed.locals)) {
         return error_set(error, STATUS_CORRUPT,
-                         "--json is for -w (--where): for a profile give --format, see --help");
+                         "%s is for -w (--where), which shows a process once: see --help",
+                         parsed.json ? "--json" : "--locals");
     }
     if (has_command && parsed.pid != 0) {
         return error_set(error, STATUS_CORRUPT,

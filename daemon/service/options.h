@@ -33,6 +33,7 @@ struct options {
     bool no_shim;  /* sample purely from outside */
     bool stealth;  /* the shim leaves no trace that would name it */
     bool json;     /* --where: for programs */
+    bool locals;   /* --where: with arguments and locals */
     bool quiet;
     bool verbose;
 };

@@ -19,11 +19,11 @@
 #include "daemon/service/process_tree.h"
 #include "daemon/service/python_search.h"
 #include "daemon/service/read_watch.h"
+#include "daemon/service/where_detail.h"
 #include "daemon/service/where_json.h"
 #include "daemon/service/where_scene.h"
 #include "daemon/service/where_text.h"
 #include "daemon/target/threads.h"
-#include "daemon/where/source_lines.h"
 
 /* read_watch takes ten of them: what /proc tells is to be there within a second. */
 enum { LOOK_MS = 80, HEAP_STEP = 4 << 20, ROUNDS_MAX = 16 };
@@ -32,7 +32,7 @@ enum { LOOK_MS = 80, HEAP_STEP = 4 << 20, ROUNDS_MAX = 16 };
 struct look {
     pid_t pid;
     struct where_style style;
-    bool json;
+    bool json, locals;
     bool patient;     /* it is waited for a Python to show up */
     int done;         /* an eventfd */
     atomic_bool stop; /* never set: the search asks for one */
@@ -47,31 +47,10 @@ struct look {
 /* The command. */
 struct where {
     struct where_style style;
-    bool json;
+    bool json, locals;
     unsigned shown; /* processes */
     bool stuck;     /* a look hangs for good */
 };
-
-static void lines_want(struct source_lines *lines, const struct where_scene *scene) {
-    struct location location;
-    for (uint32_t i = 0; i < scene->count; i++) {
-        const struct thread_record *record = scene->threads[i].record;
-        const struct frame *last = NULL;
-        for (uint32_t j = 0; record != NULL && j < record->stack.depth; j++) {
-            const struct frame *frame = &record->stack.frames[j];
-            if (frame->code != NULL &&
-                (last == NULL || frame->code != last->code || frame->unit != last->unit)) {
-                code_locate(frame->code, frame->unit, &location);
-                source_lines_want(lines, frame->code->file, location.line);
-            }
-            last = frame;
-        }
-    }
-}
-
-static void lines_destroy(struct source_lines **lines) {
-    source_lines_destroy(*lines);
-}
 
 static void scene_destroy(struct where_scene **scene) {
     where_scene_destroy(*scene);
@@ -81,29 +60,22 @@ static void scene_destroy(struct where_scene **scene) {
 static enum status python_describe(struct look *look, const struct process *process,
                                    const struct runtime *runtime, struct error *error) {
     __attribute__((cleanup(scene_destroy))) struct where_scene *scene = NULL;
-    __attribute__((cleanup(lines_destroy))) struct source_lines *lines = NULL;
+    __attribute__((cleanup(where_detail_deinit))) struct where_detail detail = {.lines = NULL};
     enum status status = where_scene_create(process, runtime, &scene, error);
     if (status != STATUS_OK) {
         return status;
     }
-    status = source_lines_create(&lines);
+    status = where_detail_init(&detail, scene, look->locals);
     FILE *out = status == STATUS_OK ? open_memstream(&look->text, &look->size) : NULL;
     if (out == NULL) {
         return error_set(error, STATUS_NOMEM, "out of memory");
     }
-    lines_want(lines, scene);
-    enum status sources = source_lines_read(lines, process);
-    if (sources != STATUS_OK) {
-        notice_explain("no source lines: the files of process %d cannot be opened with its "
-                       "owner's rights (%s)",
-                       (int)look->pid, status_name(sources));
-    }
     if (look->json) {
-        where_json_process(out, scene, lines);
+        where_json_process(out, scene, &detail);
     } else {
         where_text_process(out, scene, &look->style);
         where_text_deadlocks(out, scene, &look->style);
-        where_text_threads(out, scene, lines, &look->style);
+        where_text_threads(out, scene, &detail, &look->style);
     }
     return fclose(out) == 0 ? STATUS_OK : error_set(error, STATUS_NOMEM, "out of memory");
 }
@@ -221,6 +193,7 @@ static int process_show(struct where *where, pid_t pid, bool asked) {
     look->pid = pid;
     look->style = where->style;
     look->json = where->json;
+    look->locals = where->locals;
     look->patient = asked;
     look->done = eventfd(0, EFD_CLOEXEC);
     if (look->done < 0 || pthread_create(&thread, NULL, look_run, look) != 0) {
@@ -291,8 +264,11 @@ static void heap_prepare(void) {
 }
 
 int where_run(const struct options *options, bool *stuck) {
-    struct where where = {.style = {.colour = wants_colour(), .expand = options->verbose},
-                          .json = options->json};
+    struct where where = {
+        .style = {.colour = wants_colour(), .expand = options->verbose || options->locals},
+        .json = options->json,
+        .locals = options->locals,
+    };
     if (kill(options->pid, 0) != 0 && errno == ESRCH) {
         notice_say("there is no process %d: pgrep -a python lists those there are",
                    (int)options->pid);

@@ -24,7 +24,8 @@ static void string_write(FILE *out, const char *text) {
 }
 
 static void member_string(FILE *out, const char *name, const char *text) {
-    (void)fprintf(out, "\"%s\": ", name);
+    string_write(out, name);
+    (void)fprintf(out, ": ");
     string_write(out, text);
 }
 
@@ -73,7 +74,24 @@ static void wait_write(FILE *out, const struct where_scene *scene,
     (void)fprintf(out, "}");
 }
 
-static void frames_write(FILE *out, const struct stack *stack, const struct source_lines *lines) {
+static void locals_write(FILE *out, const struct frame *frame, struct where_detail *detail) {
+    struct frame_locals locals;
+    if (!detail->locals) {
+        return;
+    }
+    if (frame_locals_read(&detail->values, detail->sync, frame, &locals) != STATUS_OK) {
+        (void)fprintf(out, ", \"locals\": null");
+        return;
+    }
+    (void)fprintf(out, ", \"locals\": {");
+    for (uint32_t i = 0; i < locals.count; i++) {
+        (void)fprintf(out, "%s", i == 0 ? "" : ", ");
+        member_string(out, locals.items[i].name, locals.items[i].text);
+    }
+    (void)fprintf(out, "}");
+}
+
+static void frames_write(FILE *out, const struct stack *stack, struct where_detail *detail) {
     const char *comma = "";
     (void)fprintf(out, "\"frames\": [");
     for (uint32_t i = 0; i < stack->depth; i++) {
@@ -83,7 +101,7 @@ static void frames_write(FILE *out, const struct stack *stack, const struct sour
             continue;
         }
         code_locate(frame->code, frame->unit, &location);
-        const char *source = source_lines_find(lines, frame->code->file, location.line);
+        const char *source = where_detail_line(detail, frame, location.line);
         (void)fprintf(out, "%s\n        {", comma);
         member_string(out, "function", frame->code->function);
         (void)fprintf(out, ", ");
@@ -94,6 +112,7 @@ static void frames_write(FILE *out, const struct stack *stack, const struct sour
         } else {
             (void)fprintf(out, "null");
         }
+        locals_write(out, frame, detail);
         (void)fprintf(out, "}");
         comma = ",";
     }
@@ -101,7 +120,7 @@ static void frames_write(FILE *out, const struct stack *stack, const struct sour
 }
 
 static void thread_write(FILE *out, const struct where_scene *scene,
-                         const struct where_thread *thread, const struct source_lines *lines) {
+                         const struct where_thread *thread, struct where_detail *detail) {
     char words[WHERE_WORDS_MAX];
     bool python = thread->record != NULL;
     (void)fprintf(out, "\n      {");
@@ -128,7 +147,7 @@ static void thread_write(FILE *out, const struct where_scene *scene,
                       truth(!thread->torn && !thread->record->stack.cut));
         wait_write(out, scene, thread);
         (void)fprintf(out, ",\n       ");
-        frames_write(out, &thread->record->stack, lines);
+        frames_write(out, &thread->record->stack, detail);
     }
     (void)fprintf(out, "}");
 }
@@ -149,8 +168,7 @@ static void deadlocks_write(FILE *out, const struct where_scene *scene) {
     (void)fprintf(out, "],\n");
 }
 
-void where_json_process(FILE *out, const struct where_scene *scene,
-                        const struct source_lines *lines) {
+void where_json_process(FILE *out, const struct where_scene *scene, struct where_detail *detail) {
     const struct process *process = scene->process;
     const struct runtime *runtime = scene->runtime;
     char version[RUNTIME_VERSION_MAX];
@@ -171,7 +189,7 @@ void where_json_process(FILE *out, const struct where_scene *scene,
     (void)fprintf(out, "    \"threads\": [");
     for (uint32_t i = 0; i < scene->count; i++) {
         (void)fprintf(out, "%s", i == 0 ? "" : ",");
-        thread_write(out, scene, &scene->threads[i], lines);
+        thread_write(out, scene, &scene->threads[i], detail);
     }
     (void)fprintf(out, "]}");
 }

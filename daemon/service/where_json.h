@@ -5,11 +5,9 @@
 
 #include <stdio.h>
 
-#include "daemon/service/where_scene.h"
-#include "daemon/where/source_lines.h"
+#include "daemon/service/where_detail.h"
 
-void where_json_process(FILE *out, const struct where_scene *scene,
-                        const struct source_lines *lines);
+void where_json_process(FILE *out, const struct where_scene *scene, struct where_detail *detail);
 
 /* Of a process whose memory does not answer: what comes before its threads, each of them, and what
  * comes behind. */

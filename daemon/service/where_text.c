@@ -201,7 +201,30 @@ static void group_write(FILE *out, const struct where_scene *scene, const struct
     (void)fprintf(out, "\n");
 }
 
-static void frame_write(FILE *out, const struct frame *frame, const struct source_lines *lines,
+/* The arguments and locals of a frame, each below the other. */
+static void locals_write(FILE *out, const struct frame *frame, struct where_detail *detail,
+                         const struct where_style *style) {
+    struct frame_locals locals;
+    if (!detail->locals) {
+        return;
+    }
+    if (frame_locals_read(&detail->values, detail->sync, frame, &locals) != STATUS_OK) {
+        (void)fprintf(out, "          [its locals could not be read consistently]\n");
+        return;
+    }
+    for (uint32_t i = 0; i < locals.count; i++) {
+        (void)fprintf(out, "          ");
+        put(out, style, PLAIN, locals.items[i].name);
+        (void)fprintf(out, " = ");
+        put(out, style, PLAIN, locals.items[i].text);
+        (void)fprintf(out, "\n");
+    }
+    if (locals.more) {
+        (void)fprintf(out, "          ...\n");
+    }
+}
+
+static void frame_write(FILE *out, const struct frame *frame, struct where_detail *detail,
                         const struct where_style *style) {
     struct location location;
     char place[32];
@@ -212,20 +235,21 @@ static void frame_write(FILE *out, const struct frame *frame, const struct sourc
     put(out, style, PLAIN, *frame->code->file == '\0' ? "?" : frame->code->file);
     (void)snprintf(place, sizeof place, ":%" PRId32 ")\n", location.line);
     (void)fprintf(out, "%s", place);
-    const char *source = source_lines_find(lines, frame->code->file, location.line);
+    const char *source = where_detail_line(detail, frame, location.line);
     if (source != NULL) {
         (void)fprintf(out, "        ");
         put(out, style, DIM, source);
         (void)fprintf(out, "\n");
     }
+    locals_write(out, frame, detail, style);
 }
 
 static bool frame_is_shown(const struct frame *frame) {
     return frame->code != NULL && !frame->code->hidden;
 }
 
-static void stack_write(FILE *out, const struct where_thread *thread,
-                        const struct source_lines *lines, const struct where_style *style) {
+static void stack_write(FILE *out, const struct where_thread *thread, struct where_detail *detail,
+                        const struct where_style *style) {
     const struct stack *stack = &thread->record->stack;
     const struct frame *last = NULL;
     uint32_t repeats = 0;
@@ -247,7 +271,7 @@ static void stack_write(FILE *out, const struct where_thread *thread,
         }
         repeats = same ? repeats : 0;
         if (frame != NULL) {
-            frame_write(out, frame, lines, style);
+            frame_write(out, frame, detail, style);
             shown++;
         }
         last = frame;
@@ -308,8 +332,8 @@ void where_text_deadlocks(FILE *out, const struct where_scene *scene,
     }
 }
 
-void where_text_threads(FILE *out, const struct where_scene *scene,
-                        const struct source_lines *lines, const struct where_style *style) {
+void where_text_threads(FILE *out, const struct where_scene *scene, struct where_detail *detail,
+                        const struct where_style *style) {
     __attribute__((cleanup(grouping_deinit))) struct grouping grouping = {.count = 0};
     if (!grouping_init(&grouping, scene, style->expand)) {
         (void)fprintf(out, "[out of memory]\n");
@@ -321,7 +345,7 @@ void where_text_threads(FILE *out, const struct where_scene *scene,
         (void)fprintf(out, "\n");
         group_write(out, scene, &grouping, group, style);
         if (thread->record != NULL) {
-            stack_write(out, thread, lines, style);
+            stack_write(out, thread, detail, style);
         }
     }
 }

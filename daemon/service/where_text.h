@@ -5,8 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "daemon/service/where_scene.h"
-#include "daemon/where/source_lines.h"
+#include "daemon/service/where_detail.h"
 
 struct where_style {
     bool colour; /* with a terminal's escape sequences */
@@ -22,8 +21,8 @@ void where_text_deadlocks(FILE *out, const struct where_scene *scene,
                           const struct where_style *style);
 
 /* Every thread, with its frames; threads that do the same in the same place together. */
-void where_text_threads(FILE *out, const struct where_scene *scene,
-                        const struct source_lines *lines, const struct where_style *style);
+void where_text_threads(FILE *out, const struct where_scene *scene, struct where_detail *detail,
+                        const struct where_style *style);
 
 /* What the kernel says of one thread, all that there is where memory does not answer. */
 void where_text_kernel(FILE *out, pid_t tid, const struct thread_activity *activity,

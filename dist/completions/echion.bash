@@ -9,7 +9,7 @@ _echion_pids() {
 
 _echion() {
     local program=${1##*/} current=$2 previous=$3 i word
-    local options='-p --pid -w --where --json -o --output --format -i --interval -x --exposure
+    local options='-p --pid -w --where --locals --json -o --output --format -i --interval -x --exposure
         -c --cpu -C --children -s --stealth --no-shim -q --quiet -v --verbose -V --version -h --help'
     COMPREPLY=()
 
@@ -83,7 +83,7 @@ _echion() {
 _echion_where() {
     local words
     if [[ $1 == -* ]]; then
-        words='--json -C --children -v --verbose -h --help'
+        words='--locals --json -C --children -v --verbose -h --help'
     else
         words=$(_echion_pids "$1")
     fi

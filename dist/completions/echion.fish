@@ -4,7 +4,7 @@
 function __echion_command
     set -l words (commandline -opc)
     # Fails, and leaves argv empty, where an option's value is yet to come.
-    argparse -s p/pid= w/where= json o/output= format= i/interval= x/exposure= c/cpu C/children s/stealth no-shim q/quiet v/verbose \
+    argparse -s p/pid= w/where= locals json o/output= format= i/interval= x/exposure= c/cpu C/children s/stealth no-shim q/quiet v/verbose \
         V/version h/help -- $words[2..-1] 2>/dev/null
     string escape -- $argv
 end
@@ -31,6 +31,7 @@ for program in echion echiond
     complete -c $program -f
     complete -c $program -n __echion_no_command -s p -l pid -x -a '(__fish_complete_pids)' -d 'Profile this process'
     complete -c $program -n __echion_no_command -s w -l where -x -a '(__fish_complete_pids)' -d 'Show what this process does now'
+    complete -c $program -n __echion_no_command -l locals -d 'With -w: arguments and locals, too'
     complete -c $program -n __echion_no_command -l json -d 'With -w: one JSON document'
     complete -c $program -n __echion_no_command -s o -l output -r -F -d 'Where to write'
     complete -c $program -n __echion_no_command -l format -x -a 'austin mojo' -d 'The format, whatever the suffix'
@@ -52,6 +53,7 @@ end
 complete -c echion -n __fish_is_first_arg -a report -d 'Time per function of a profile'
 complete -c echion -n __fish_is_first_arg -a where -d 'What a process does now'
 complete -c echion -n __echion_where -x -a '(__fish_complete_pids)'
+complete -c echion -n __echion_where -l locals -d 'Arguments and locals, too'
 complete -c echion -n __echion_where -l json -d 'One JSON document'
 complete -c echion -n __echion_where -s C -l children -d 'Show what it has started, too'
 complete -c echion -n __echion_where -s v -l verbose -d 'Each thread and each frame by itself'

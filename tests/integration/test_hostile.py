@@ -119,7 +119,7 @@ class Hostile(profiler.TestCase):
     def survive_a_look(self, pid):
         """The same for a look with --where."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        done = self.run_to_end("timeout", "-s", "KILL", TAKES_AT_MOST, ECHIOND, "-w", pid,
+        done = self.run_to_end("timeout", "-s", "KILL", TAKES_AT_MOST, ECHIOND, "--locals", "-w", pid,
                                errors="surrogateescape")
         after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         self.assertIn(done.returncode, STATUSES, done.stderr)

@@ -25,6 +25,26 @@ Thread = collections.namedtuple("Thread", "name tid words frames notes")
 Frame = collections.namedtuple("Frame", "function file line source")
 
 
+# What tests/targets/values.py has, as --locals shows it, without the addresses.
+VALUES = {
+    "first": "1", "rest": "(2,)", "keyword": "'given'", "more": "{'other': 3}",
+    "inner": "'held by a cell'",
+    "none": "None", "true": "True", "false": "False",
+    "zero": "0", "small": "12345", "negative": "-2147483648", "large": "4611686018427387905",
+    "derived": "<int at 0x>",
+    "tenth": "0.1", "whole": "-3.0", "tiny": "5e-324", "infinite": "-inf",
+    "text": "'söurce 日本 \U0001f600'", "empty": "''", "quoted": r"'it\'s \\ a\nline \x1b[31m'",
+    "long": f"'{'x' * 60}...'",
+    "raw": r"b'by\'tes\x00\xff\n'",
+    "pair": "(1, 'two')", "one": "(3,)", "nothing": "()",
+    "numbers": "[1.5, None, [2, [3, [...]]]]", "many": "[0, 1, 2, 3, 4, 5, ...]",
+    "itself": "[[[[...]]]]",
+    "mapping": "{'a': 1, 2: ('b',), None: {}}", "gone": "{'y': 2}",
+    "some": "{7}", "no": "set()",
+    "own": "<Own at 0x>", "kind": "<type at 0x>", "cell": "<function at 0x>",
+}
+
+
 class Scene:
     """What echion where has printed: its header, its deadlocks, its threads."""
 
@@ -42,7 +62,7 @@ class Scene:
         frames, notes = [], []
         for line in lines[1:]:
             place = self.FRAME.fullmatch(line)
-            if line.startswith(" " * 8):
+            if line.startswith(" " * 8) and not line.startswith(" " * 9):
                 frames[-1] = frames[-1]._replace(source=line.strip())
             elif place:
                 frames.append(Frame(place[1], place[2], int(place[3]), None))
@@ -181,6 +201,29 @@ class EveryPython(TestCase):
         self.assertEqual(waits["deep"]["call"], "Queue.get")
 
 
+    def test_locals(self):
+        self.on_every(self.pythons, self.look_at_locals)
+
+    def look_at_locals(self, python):
+        target, _ = self.spawn(python, TARGETS / "values.py")
+        calls = pathlib.Path(f"/proc/{target.pid}/syscall")
+        profiler.wait_for(lambda: calls.read_text().split()[0] == shown.READ[python.bits], "a read")
+        done = self.where(target.pid, "--locals", "--json")
+        self.expect(done, 0)
+        (process,) = json.loads(done.stdout)["processes"]
+        frame = process["threads"][0]["frames"][-1]
+        self.assertEqual(frame["function"], "show")
+        values = {name: re.sub("0x[0-9a-f]+", "0x", text) for name, text in frame["locals"].items()}
+        bits = int(re.fullmatch(r"<int of up to (\d+) bits>", values.pop("huge"))[1])
+        self.assertIn(bits, (135, 150))  # 9 digits of 15 bits, 5 of 30
+        self.assertEqual(values, VALUES)
+
+        text = self.where(target.pid, "--locals").stdout
+        for name, value in VALUES.items():
+            shown_value = re.escape(value).replace("0x", "0x[0-9a-f]+")
+            self.assertRegex(text, rf"\n          {name} = {shown_value}\n")
+
+
 class States(TestCase):
     def test_busy_threads_share_the_gil(self):
         target = self.python(
@@ -294,6 +337,7 @@ class CommandLine(TestCase):
             (["-w", "1", "-p", "2"], "no meaning beside -w"),
             (["-w", "1", "--format", "mojo"], "no meaning beside -w"),
             (["--json", "-p", "1"], "--json is for -w"),
+            (["--locals", "true"], "--locals is for -w"),
         ):
             done = self.run_to_end(profiler.ECHION, *words)
             self.expect(done, 64, text)
@@ -341,7 +385,7 @@ class Children(TestCase):
         "import subprocess, sys\n"
         "for i in range(2):\n"
         "    subprocess.Popen(['sh', '-c', '%s -c \"$0\"; true' % sys.executable, "
-        "\"import sys; print('up', flush=True); sys.stdin.read()\"])\n"
+        "\"import os, sys; os.write(1, b'up' + bytes([10])); sys.stdin.read()\"])\n"
         "sys.stdin.read()"
     )
 

@@ -121,4 +121,38 @@
     FIELD(managed_dict.values_tagged)                                                              \
     FIELD(managed_dict.values_inline)
 
+/* Of sync_layout, but for the locks, which no header has; and of value_layout. */
+#define SYNC_FIELDS(FIELD)                                                                         \
+    FIELD(runtime.gil)                                                                             \
+    FIELD(runtime.current)                                                                         \
+    FIELD(interpreter.gil)                                                                         \
+    FIELD(thread.status)                                                                           \
+    FIELD(status_active)                                                                           \
+    FIELD(gil_size)                                                                                \
+    FIELD(frame.valuestack)                                                                        \
+    FIELD(frame.iblock)                                                                            \
+    FIELD(frame.blockstack)                                                                        \
+    FIELD(frame.block_size)                                                                        \
+    FIELD(frame.block_level)                                                                       \
+    FIELD(code.exceptiontable)                                                                     \
+    FIELD(builtin.method)                                                                          \
+    FIELD(builtin.self)                                                                            \
+    FIELD(method.function)                                                                         \
+    FIELD(method.self)                                                                             \
+    FIELD(descriptor.method)
+
+#define VALUE_FIELDS(FIELD)                                                                        \
+    FIELD(code.names)                                                                              \
+    FIELD(code.cells)                                                                              \
+    FIELD(code.free)                                                                               \
+    FIELD(tuple.size)                                                                              \
+    FIELD(tuple.items)                                                                             \
+    FIELD(list.size)                                                                               \
+    FIELD(list.items)                                                                              \
+    FIELD(set.used)                                                                                \
+    FIELD(set.mask)                                                                                \
+    FIELD(set.table)                                                                               \
+    FIELD(cell)                                                                                    \
+    FIELD(real)
+
 #endif

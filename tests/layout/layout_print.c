@@ -21,3 +21,15 @@ void layout_print(FILE *out, const struct py_layout *layout) {
 void layout_print_behaviour(FILE *out, const struct py_layout *layout) {
     LAYOUT_BEHAVIOURS(FIELD)
 }
+
+#define SYNC_FIELD(member) field_print(out, "sync." #member, (int64_t)sync->member);
+
+void layout_print_sync(FILE *out, const struct sync_layout *sync) {
+    SYNC_FIELDS(SYNC_FIELD)
+}
+
+#define VALUE_FIELD(member) field_print(out, "value." #member, (int64_t)values->member);
+
+void layout_print_values(FILE *out, const struct value_layout *values) {
+    VALUE_FIELDS(VALUE_FIELD)
+}

@@ -344,14 +344,93 @@ static void measure_objects(struct py_layout *layout) {
     layout->integer.digit_bits = PyLong_SHIFT;
 }
 
+/* The bit of a thread state's status that `active` is. */
+static uint32_t active_bit(void) {
+#if MINOR(12)
+    PyThreadState state;
+    uint32_t status;
+    memset(&state, 0, sizeof state);
+    state._status.active = 1;
+    memcpy(&status, &state._status, sizeof status);
+    return status;
+#else
+    return 16; /* there is none: the daemon has one number for all */
+#endif
+}
+
+static void measure_sync(struct sync_layout *sync) {
+    sync->gil_size = sizeof(struct _gil_runtime_state);
+    sync->status_active = active_bit();
+    sync->runtime.gil = LAYOUT_ABSENT;
+    sync->runtime.current = LAYOUT_ABSENT;
+    sync->interpreter.gil = LAYOUT_ABSENT;
+    sync->thread.status = LAYOUT_ABSENT;
+#if MINOR(12)
+    sync->interpreter.gil = AT(PyInterpreterState, ceval.gil);
+    sync->thread.status = AT(PyThreadState, _status);
+#else
+    sync->runtime.gil = AT(_PyRuntimeState, ceval.gil);
+    sync->runtime.current = AT(_PyRuntimeState, gilstate.tstate_current);
+#endif
+    sync->frame.valuestack = LAYOUT_ABSENT;
+    sync->frame.iblock = LAYOUT_ABSENT;
+    sync->frame.blockstack = LAYOUT_ABSENT;
+    sync->frame.block_size = 0;
+    sync->frame.block_level = 0;
+    sync->code.exceptiontable = LAYOUT_ABSENT;
+#if MINOR(11)
+    sync->code.exceptiontable = AT(PyCodeObject, co_exceptiontable);
+#else
+    sync->frame.valuestack = AT(PyFrameObject, f_valuestack);
+    sync->frame.iblock = AT(PyFrameObject, f_iblock);
+    sync->frame.blockstack = AT(PyFrameObject, f_blockstack);
+    sync->frame.block_size = sizeof(PyTryBlock);
+    sync->frame.block_level = AT(PyTryBlock, b_level);
+#endif
+    sync->builtin.method = AT(PyCFunctionObject, m_ml);
+    sync->builtin.self = AT(PyCFunctionObject, m_self);
+    sync->method.function = AT(PyMethodObject, im_func);
+    sync->method.self = AT(PyMethodObject, im_self);
+    sync->descriptor.method = AT(PyMethodDescrObject, d_method);
+}
+
+static void measure_values(struct value_layout *values) {
+#if MINOR(11)
+    values->code.names = AT(PyCodeObject, co_localsplusnames);
+    values->code.cells = LAYOUT_ABSENT;
+    values->code.free = LAYOUT_ABSENT;
+#else
+    values->code.names = AT(PyCodeObject, co_varnames);
+    values->code.cells = AT(PyCodeObject, co_cellvars);
+    values->code.free = AT(PyCodeObject, co_freevars);
+#endif
+    values->tuple.size = AT(PyVarObject, ob_size);
+    values->tuple.items = AT(PyTupleObject, ob_item);
+    values->list.size = AT(PyVarObject, ob_size);
+    values->list.items = AT(PyListObject, ob_item);
+    values->set.used = AT(PySetObject, used);
+    values->set.mask = AT(PySetObject, mask);
+    values->set.table = AT(PySetObject, table);
+    values->cell = AT(PyCellObject, ob_ref);
+    values->real = AT(PyFloatObject, ob_fval);
+}
+
 int main(void) {
     struct py_layout layout;
+    struct sync_layout sync;
+    struct value_layout values;
     memset(&layout, 0, sizeof layout);
     measure_states(&layout);
     measure_frames(&layout);
     measure_code(&layout);
     measure_objects(&layout);
     layout_print(stdout, &layout);
+    memset(&sync, 0, sizeof sync);
+    measure_sync(&sync);
+    layout_print_sync(stdout, &sync);
+    memset(&values, 0, sizeof values);
+    measure_values(&values);
+    layout_print_values(stdout, &values);
     (void)printf("# sizeof(PyInterpreterState) is %zu\n", sizeof(PyInterpreterState));
     return 0;
 }

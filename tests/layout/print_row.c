@@ -46,5 +46,13 @@ int main(int argc, char **argv) {
     }
     layout_print(stdout, &layout);
     layout_print_behaviour(stdout, &layout);
+    const struct sync_layout *sync = sync_layout_find(&layout);
+    const struct value_layout *values = value_layout_find(&layout);
+    if (sync == NULL || values == NULL) {
+        (void)fprintf(stderr, "there is a row without those beside it\n");
+        return 1;
+    }
+    layout_print_sync(stdout, sync);
+    layout_print_values(stdout, values);
     return 0;
 }
