@@ -1,0 +1,36 @@
+/* snippet: the Python text that PyRun_SimpleString runs to load a shared library, where there is
+ * little room and the namespace is the target's __main__: the counterpart of script, for CPython
+ * 3.8 to 3.13. A plain value, made by a pure function; any thread. Cold.
+ *
+ * It is one expression: nothing is bound in __main__, not even for a moment in which another thread
+ * could be going through its names, and no name is looked up there. It uses modules that every
+ * interpreter has had since its start, and loads by _imp.create_dynamic, which enters nothing in
+ * sys.modules and works where ctypes is missing. It never raises, does nothing in another process
+ * than the one it was made for, and may run more than once. What script.h says of the library and
+ * of exceptions that the target's signal handlers raise holds here, too.
+ *
+ * The first byte is expendable: a newline, in whose place SNIPPET_OFF makes it an empty text. */
+#ifndef ECHION_DAEMON_INJECT_SNIPPET_H
+#define ECHION_DAEMON_INJECT_SNIPPET_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "common/status.h"
+
+/* A path is written with six characters for a byte at most. */
+enum { SNIPPET_LIBRARY_MAX = 256, SNIPPET_MAX = SNIPPET_LIBRARY_MAX * 6 + 256 };
+
+enum { SNIPPET_ON = '\n', SNIPPET_OFF = '\0' };
+
+struct snippet {
+    char text[SNIPPET_MAX];
+    size_t length; /* without the NUL */
+};
+
+/* `library` is a path as the target sees it, any bytes; `own_pid` the target's id as it sees
+ * itself. UNSUPPORTED: the path is too long, or not absolute. */
+STATUS_CHECKED enum status snippet_make(const char *library, pid_t own_pid, struct snippet *out,
+                                        struct error *error);
+
+#endif
