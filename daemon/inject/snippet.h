@@ -18,8 +18,8 @@
 
 #include "common/status.h"
 
-/* A path is written with six characters for a byte at most. */
-enum { SNIPPET_LIBRARY_MAX = 256, SNIPPET_MAX = SNIPPET_LIBRARY_MAX * 6 + 256 };
+/* A path is written with four characters for a byte at most. */
+enum { SNIPPET_LIBRARY_MAX = 256, SNIPPET_MAX = SNIPPET_LIBRARY_MAX * 4 + 320 };
 
 enum { SNIPPET_ON = '\n', SNIPPET_OFF = '\0' };
 
@@ -28,8 +28,9 @@ struct snippet {
     size_t length; /* without the NUL */
 };
 
-/* `library` is a path as the target sees it, any bytes; `own_pid` the target's id as it sees
- * itself. UNSUPPORTED: the path is too long, or not absolute. */
+/* `library` is a path as the target sees it; `own_pid` the target's id as it sees itself. Any bytes
+ * will do up to 3.11, from 3.12 on only UTF-8 (Python/import.c, hashtable_key_from_2_strings).
+ * UNSUPPORTED: the path is too long, or not absolute. */
 STATUS_CHECKED enum status snippet_make(const char *library, pid_t own_pid, struct snippet *out,
                                         struct error *error);
 

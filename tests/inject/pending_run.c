@@ -138,10 +138,15 @@ int main(int argc, char **argv) {
         status = runtime_check(&process, &runtime, &error);
     }
     int worst = status == STATUS_OK ? EXIT_SUCCESS : failed(status, &error);
+    unsigned long torn = 0;
     for (unsigned long i = 0; i < cycles && worst < EXIT_UNSUPPORTED; ++i) {
         int result = request_run(&process, &runtime, &layout, argv[2], wait_us);
-        worst = result > worst ? result : worst;
+        if (result == EXIT_TORN) {
+            ++torn;
+        } else {
+            worst = result > worst ? result : worst;
+        }
     }
     process_close(&process);
-    return worst;
+    return torn == cycles ? EXIT_TORN : worst;
 }
