@@ -2,8 +2,9 @@
  * pending_call, waits at most MS milliseconds (default 5000), and withdraws the request if nobody
  * has taken it by then; CYCLES times (default 1). LAYOUT are the fields of struct pending_layout in
  * their order, with commas in between. Prints for each "taken" or "withdrawn", the microseconds
- * until then, and the nanoseconds that the threads stood still. Exit status: 0 taken, 3 withdrawn
- * at least once, 4 UNSUPPORTED, 6 TORN, 5 another failure; why goes to standard error.
+ * until then, the nanoseconds that the threads stood still, and the address of the queue. Exit
+ * status: 0 taken, 3 withdrawn at least once, 4 UNSUPPORTED, 6 TORN, 5 another failure; why goes to
+ * standard error.
  *
  * pending_run --row MINOR WORD_SIZE: prints the row of eval_layout, as pending_headers.c does. */
 #include <stdint.h>
@@ -93,12 +94,13 @@ static int request_run(const struct process *process, const struct runtime *runt
         status = pending_call_withdraw(&call);
     }
     unsigned long long stopped = call.stop.stopped_ns;
+    struct raddr queue = raddr_add(call.base, layout->queue);
     pending_call_deinit(&call);
     if (status != STATUS_OK) {
         return failed(status, &error);
     }
-    (void)printf("%s %llu %llu\n", taken ? "taken" : "withdrawn", (unsigned long long)(end - start),
-                 stopped);
+    (void)printf("%s %llu %llu " PRIRADDR "\n", taken ? "taken" : "withdrawn",
+                 (unsigned long long)(end - start), stopped, RADDR_ARG(queue));
     (void)fflush(stdout);
     return taken ? EXIT_SUCCESS : EXIT_WITHDRAWN;
 }

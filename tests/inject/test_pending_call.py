@@ -78,7 +78,7 @@ class PendingCall(unittest.TestCase):
         self.assertIn(done.returncode, statuses, done.stdout[-200:] + done.stderr)
         return [
             (int(us), int(ns) / 1e6)
-            for us, ns in re.findall(r"(?:taken|withdrawn) (\d+) (\d+)\n", done.stdout)
+            for us, ns in re.findall(r"(?:taken|withdrawn) (\d+) (\d+) 0x", done.stdout)
         ]
 
     def expect_taken(self, work, calls=1, tries=1, **how):
@@ -171,6 +171,40 @@ class PendingCall(unittest.TestCase):
                     time.sleep(0.1)
                     run.kill()
                 self.assertEqual(work.finish(self)["loads"], 1)
+
+    def test_half_put_then_asked_again(self):
+        """3.13 needs two stores, between which a daemon may have been killed."""
+        for spec in self.each("gate", wanted=lambda interpreter: interpreter.minor == 13):
+            with self.on(spec) as work:
+                work.wait_until_blocked()
+                done = work.run(ms=0)
+                self.expect(done, WITHDRAWN)
+                count = int(done.stdout.split()[3], 16) + int(work.extra[0].split(",")[4])
+                with open(f"/proc/{work.pid}/mem", "r+b", buffering=0) as memory:
+                    memory.seek(count)
+                    self.assertEqual(int.from_bytes(memory.read(4), "little"), 1)
+                    memory.seek(count)
+                    memory.write(bytes(4))
+                    with work.start(20000) as run:
+                        time.sleep(0.1)
+                        memory.seek(count)
+                        self.assertEqual(int.from_bytes(memory.read(4), "little"), 1)
+                        self.assertEqual(work.finish(self)["loads"], 1)
+                        run.kill()
+
+    def test_ending(self):
+        """The interpreter ends with our call in its queue, which it still makes then."""
+        for wait in (True, False):
+            for spec in self.each("leave"):
+                with self.on(spec) as work:
+                    work.wait_until_blocked()
+                    if wait:
+                        with work.start(20000) as run:
+                            time.sleep(0.1)
+                            run.kill()
+                    else:
+                        self.expect(work.run(ms=0), WITHDRAWN)
+                    work.finish(self)
 
     def test_other_libraries(self):
         """Another text each time, and the same again."""
