@@ -13,6 +13,10 @@
 #include "daemon/python/runtime.h"
 #include "daemon/target/memory_write.h"
 
+/* How many more calls a thread that is to run a snippet must be able to nest: compiling it takes
+ * some, and failing would raise SystemError in the target. */
+enum { EVAL_FRAMES_LEAST = 64 };
+
 /* Where to look; what it points to outlives it. */
 struct eval_state {
     const struct memory_write *door;

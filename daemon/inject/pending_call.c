@@ -10,8 +10,10 @@
 #include "daemon/target/mappings.h"
 
 enum {
+    HOOKS_MAX = 3,        /* stops for another thread than the main one */
     STOPS_MAX = 3,        /* for one request: each again only because the target was faster */
     PATIENCE_MS = 200,    /* how long we wait until it could be asked */
+    READING_MS = 200,     /* in which a thread that has taken a call will have read its text */
     PATIENCE_STEP_MS = 2, /* between two looks at that */
 };
 
@@ -19,12 +21,14 @@ enum {
 struct attempt {
     struct pending_call *call;
     struct call_queue queue; /* as last read */
-    unsigned cell;           /* where the snippet stands if the call has to be put in */
-    const char *why;         /* TORN: what is in the way */
+    unsigned cell; /* where the snippet stands if the call has to be put in; SNIPPET_CELLS: none */
+    const char *why; /* TORN: what is in the way */
 };
 
-static struct raddr queue_at(const struct pending_call *call) {
-    return raddr_add(call->base, call->layout.queue);
+static uint64_t now_ns(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
 static struct eval_state eval_of(const struct pending_call *call) {
@@ -85,7 +89,7 @@ static enum status frames_look(struct attempt *attempt) {
     if (status == STATUS_OK) {
         status = eval_state_frames_left(&eval, runner, &left);
     }
-    return status == STATUS_OK && left < PENDING_CALL_FRAMES_LEAST
+    return status == STATUS_OK && left < EVAL_FRAMES_LEAST
                ? not_now(attempt, "it is too close to its recursion limit")
                : status;
 }
@@ -107,7 +111,8 @@ static enum status target_look(struct attempt *attempt) {
         }
     }
     if (status == STATUS_OK) {
-        status = call_queue_read(&call->door, queue_at(call), &call->layout, &attempt->queue);
+        status = call_queue_read(&call->door, raddr_add(call->base, call->layout.queue),
+                                 &call->layout, &attempt->queue);
     }
     if (status != STATUS_OK) {
         return status;
@@ -142,8 +147,9 @@ static enum status cell_renew(struct attempt *attempt, unsigned cell) {
     if (status != STATUS_OK) {
         return status;
     }
-    return same ? snippet_area_switch(&call->door, &call->area, cell, SNIPPET_ON)
-                : snippet_area_write(&call->door, &call->area, cell, &call->snippet);
+    status = same ? snippet_area_switch(&call->door, &call->area, cell, SNIPPET_ON)
+                  : snippet_area_write(&call->door, &call->area, cell, &call->snippet);
+    return status == STATUS_OK ? snippet_area_set_last(&call->door, &call->area, cell) : status;
 }
 
 /* Puts the call in, whose text stands in a cell already. */
@@ -201,7 +207,10 @@ static enum status stopped_work(void *context) {
         return status;
     }
     bool waits = call_find(attempt, &cell, &index);
-    status = waits ? cell_renew(attempt, cell) : call_put(attempt);
+    bool free = attempt->cell != SNIPPET_CELLS && attempt->cell != last;
+    status = waits  ? cell_renew(attempt, cell)
+             : free ? call_put(attempt)
+                    : not_now(attempt, "an earlier call has just been made");
     if (status != STATUS_OK) {
         return status;
     }
@@ -223,8 +232,9 @@ static enum status target_await(struct attempt *attempt) {
     return status;
 }
 
-/* Chooses the cell for a call that has to be put in, and writes the text into it: the one that was
- * used last if it has this text, else the other. */
+/* Writes the text into the cell for a call that has to be put in: the one that the last did not
+ * take, where nobody can be reading any more. Where it is not known which one that is, both are
+ * given time. */
 static enum status cell_prepare(struct attempt *attempt) {
     struct pending_call *call = attempt->call;
     unsigned waiting = 0;
@@ -232,17 +242,18 @@ static enum status cell_prepare(struct attempt *attempt) {
     unsigned last = 0;
     bool same = false;
     enum status status = snippet_area_last(&call->door, &call->area, &last);
-    if (status == STATUS_OK) {
-        status = snippet_area_has(&call->door, &call->area, last, &call->snippet, &same);
-    }
-    if (status != STATUS_OK) {
+    if (status != STATUS_OK || call_find(attempt, &waiting, &index)) {
         return status;
     }
-    attempt->cell = same ? last : 1 - last;
-    if (same || call_find(attempt, &waiting, &index)) {
-        return STATUS_OK;
+    if (last == SNIPPET_CELLS) {
+        struct timespec reading = {.tv_nsec = READING_MS * 1000000L};
+        (void)nanosleep(&reading, NULL);
     }
-    return snippet_area_write(&call->door, &call->area, attempt->cell, &call->snippet);
+    attempt->cell = last == 0 ? 1 : 0;
+    status = snippet_area_has(&call->door, &call->area, attempt->cell, &call->snippet, &same);
+    return status == STATUS_OK && !same
+               ? snippet_area_write(&call->door, &call->area, attempt->cell, &call->snippet)
+               : status;
 }
 
 static enum status attempt_fail(const struct attempt *attempt, enum status status,
@@ -258,6 +269,7 @@ static enum status attempt_fail(const struct attempt *attempt, enum status statu
 static enum status attempt_run(struct attempt *attempt, struct error *error) {
     struct pending_call *call = attempt->call;
     attempt->why = NULL;
+    attempt->cell = SNIPPET_CELLS;
     enum status status = target_await(attempt);
     if (status == STATUS_OK) {
         attempt->why = NULL;
@@ -289,7 +301,8 @@ static bool place_is_writable(const struct mappings *mappings, struct raddr star
 
 static bool places_are_writable(const struct pending_call *call, const struct mappings *mappings) {
     uint32_t size = call_queue_size(&call->layout, call->door.word_size);
-    return size != 0 && place_is_writable(mappings, queue_at(call), size) &&
+    return size != 0 &&
+           place_is_writable(mappings, raddr_add(call->base, call->layout.queue), size) &&
            (call->layout.breaker_in_thread ||
             place_is_writable(mappings, raddr_add(call->base, call->layout.breaker),
                               sizeof(uint32_t)));
@@ -329,16 +342,21 @@ static enum status snippet_prepare(struct pending_call *call, const struct mappi
     enum status status =
         simple_string_find(process, call->runtime, mappings, &call->function, error);
     if (status == STATUS_OK) {
-        status =
-            snippet_area_find(process, &call->door, call->runtime, mappings, &call->area, error);
+        status = snippet_area_find(process, &call->door, call->runtime, mappings,
+                                   SNIPPET_CELLS + (call->eval->main_runs_calls ? 1 : 0),
+                                   &call->area, error);
     }
     if (status == STATUS_OK) {
         status = snippet_make(library, process->own_pid, &call->snippet, error);
     }
+    if (status == STATUS_OK) {
+        status = snippet_make_hook(library, process->own_pid, &call->hook.snippet, &call->hook.off,
+                                   error);
+    }
     if (status != STATUS_OK) {
         return status;
     }
-    if (call->snippet.length >= call->area.cell_size) {
+    if (call->hook.snippet.length >= call->area.cell_size) {
         return error_set(error, STATUS_UNSUPPORTED,
                          "process %d has no room for a path as long as that of the shim: %s",
                          process->pid, library);
@@ -393,8 +411,31 @@ enum status pending_call_arm(const struct process *process, const struct runtime
         pending_call_deinit(&call);
         return status;
     }
+    call.asked_ns = now_ns();
     *out = call;
     return STATUS_OK;
+}
+
+/* Whether another thread than the main one has taken the snippet, as a profile hook; gives it to
+ * one if it is time. What a stop cannot do now is no failure: the call still waits. */
+static enum status hook_look(struct pending_call *call, bool *taken) {
+    struct eval_state eval = eval_of(call);
+    struct profile_hook_place place = {
+        .process = call->process, .eval = &eval, .area = &call->area, .function = call->function};
+    bool useful = false;
+    if (!raddr_is_null(call->hook.thread)) {
+        return profile_hook_taken(&place, &call->hook, taken);
+    }
+    if (!call->eval->main_runs_calls || call->hooks_tried == HOOKS_MAX ||
+        now_ns() - call->asked_ns < PENDING_CALL_MAIN_MS * UINT64_C(1000000)) {
+        return STATUS_OK;
+    }
+    enum status status = profile_hook_look(&place, &useful);
+    if (status == STATUS_OK && useful) {
+        ++call->hooks_tried;
+        status = profile_hook_set(&place, &call->hook, NULL);
+    }
+    return status == STATUS_GONE || status == STATUS_SYS ? status : STATUS_OK;
 }
 
 enum status pending_call_look(struct pending_call *call, bool *taken) {
@@ -406,7 +447,8 @@ enum status pending_call_look(struct pending_call *call, bool *taken) {
         return STATUS_TORN;
     }
     if (status == STATUS_OK) {
-        status = call_queue_read(&call->door, queue_at(call), &call->layout, &queue);
+        status = call_queue_read(&call->door, raddr_add(call->base, call->layout.queue),
+                                 &call->layout, &queue);
     }
     if (status != STATUS_OK) {
         return status;
@@ -417,8 +459,19 @@ enum status pending_call_look(struct pending_call *call, bool *taken) {
         struct eval_state eval = eval_of(call);
         status = eval_breaker_set(&call->breaker, &eval, false);
     }
+    bool hooked = false;
+    if (waits && status == STATUS_OK) {
+        status = hook_look(call, &hooked);
+    }
+    /* The other way is closed. The text that has been taken stays: it may not have been read yet.
+     */
+    if (status == STATUS_OK && hooked) {
+        status = snippet_area_switch(&call->door, &call->area, call->cell, SNIPPET_OFF);
+    } else if (status == STATUS_OK && !waits && !raddr_is_null(call->hook.thread)) {
+        status = profile_hook_drop(&call->door, &call->area, &call->hook);
+    }
     if (status == STATUS_OK) {
-        *taken = !waits;
+        *taken = hooked || !waits;
     }
     return status;
 }
@@ -431,6 +484,9 @@ enum status pending_call_withdraw(struct pending_call *call) {
     enum status status = snippet_area_last(&call->door, &call->area, &last);
     if (status == STATUS_OK) {
         status = snippet_area_switch(&call->door, &call->area, call->cell, SNIPPET_OFF);
+    }
+    if (status == STATUS_OK && !raddr_is_null(call->hook.thread)) {
+        status = profile_hook_drop(&call->door, &call->area, &call->hook);
     }
     if (status == STATUS_OK) {
         call->asked = false;

@@ -7,10 +7,11 @@
  *
  *     arm -> look, every few ms -> taken, or withdraw -> deinit
  *
- * Up to 3.11 only the main thread makes the calls, so a blocked main thread leaves ours waiting;
- * from 3.12 on any thread of the main interpreter does. A call that waits does no harm: withdrawn,
- * it runs an empty text. It stays in the queue until somebody makes it, and is used again when
- * asked again: there is never more than one.
+ * Up to 3.11 only the main thread makes the calls. When it has not come after PENDING_CALL_MAIN_MS
+ * and another thread runs, that one is given the snippet as a profile_hook, which takes another
+ * stop. From 3.12 on any thread of the main interpreter makes the calls. A call that waits does no
+ * harm: withdrawn, it runs an empty text. It stays in the queue until somebody makes it, and is
+ * used again when asked again: there is never more than one.
  *
  * We may be killed at any instant: nothing refers to the snippet before it stands whole, nothing to
  * the call's slot before that does, and one store makes it a call (call_queue_put tells of 3.13).
@@ -25,6 +26,7 @@
 #include "common/status.h"
 #include "daemon/inject/eval_breaker.h"
 #include "daemon/inject/pending_layout.h"
+#include "daemon/inject/profile_hook.h"
 #include "daemon/inject/snippet.h"
 #include "daemon/inject/snippet_area.h"
 #include "daemon/inject/stop.h"
@@ -33,9 +35,8 @@
 #include "daemon/target/memory_write.h"
 #include "daemon/target/process.h"
 
-/* How many calls the thread that runs the snippet must still be able to nest: compiling it takes
- * some, and failing would raise SystemError in the target. */
-enum { PENDING_CALL_FRAMES_LEAST = 64 };
+/* How long the main thread may take before another one is asked. */
+enum { PENDING_CALL_MAIN_MS = 20 };
 
 struct pending_call {
     const struct process *process; /* both outlive this */
@@ -53,6 +54,9 @@ struct pending_call {
     unsigned cell;            /* of the area: the call's argument */
     bool asked;               /* the call is in the queue, or has been made */
     struct eval_breaker breaker;
+    struct profile_hook hook;
+    uint64_t asked_ns; /* CLOCK_MONOTONIC */
+    unsigned hooks_tried;
     struct stop_account stop; /* of the last one */
 };
 
@@ -69,8 +73,9 @@ STATUS_CHECKED enum status pending_call_arm(const struct process *process,
                                             struct error *error);
 
 /* Whether a thread has taken the call out of the queue: it runs the snippet now, or has run it.
- * Until then each look sees to it that whoever could make the call has reason to look for it. GONE:
- * the program has ended. TORN: the interpreter is ending. CORRUPT, SYS. */
+ * Until then each look sees to it that whoever could make the call has reason to look for it; one
+ * of them may stop the target as arm does. GONE: the program has ended. TORN: the interpreter is
+ * ending. CORRUPT, SYS. */
 STATUS_CHECKED enum status pending_call_look(struct pending_call *call, bool *taken);
 
 /* Takes it back. A thread that took it in the same moment runs it all the same. GONE, TORN, SYS. */

@@ -22,6 +22,7 @@
 enum { SNIPPET_LIBRARY_MAX = 256, SNIPPET_MAX = SNIPPET_LIBRARY_MAX * 4 + 320 };
 
 enum { SNIPPET_ON = '\n', SNIPPET_OFF = '\0' };
+enum { SNIPPET_HOOK_ON = '1', SNIPPET_HOOK_OFF = '0' };
 
 struct snippet {
     char text[SNIPPET_MAX];
@@ -33,5 +34,13 @@ struct snippet {
  * UNSUPPORTED: the path is too long, or not absolute. */
 STATUS_CHECKED enum status snippet_make(const char *library, pid_t own_pid, struct snippet *out,
                                         struct error *error);
+
+/* The same for a snippet that is called in the place of a thread's profile function, which it
+ * removes first. The interpreter drops a reference of its argument then, and takes the first bytes
+ * for the count: so those are a number that may change. SNIPPET_OFF would leave the function there
+ * for ever: the byte at `*off` is SNIPPET_HOOK_ON, in whose place SNIPPET_HOOK_OFF makes the rest
+ * of the text do nothing. */
+STATUS_CHECKED enum status snippet_make_hook(const char *library, pid_t own_pid,
+                                             struct snippet *out, size_t *off, struct error *error);
 
 #endif

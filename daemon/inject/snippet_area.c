@@ -16,6 +16,7 @@ struct search {
     const struct memory_write *door;
     const struct runtime *runtime;
     const struct mappings *mappings;
+    unsigned cells;
     char program[PATH_MAX]; /* empty if unknown */
     bool glibc;
     struct snippet_area best; /* cell_size 0: none yet */
@@ -42,7 +43,7 @@ static bool tail_find(const struct search *search, const struct elf_image *image
         return false;
     }
     *size = (uint32_t)(end - start);
-    uint32_t room = (*size - (SNIPPET_MARK_SIZE + 1)) / SNIPPET_CELLS / ALIGNMENT * ALIGNMENT;
+    uint32_t room = (*size - (SNIPPET_MARK_SIZE + 1)) / search->cells / ALIGNMENT * ALIGNMENT;
     *out = (struct snippet_area){.at = raddr_make(start), .cell_size = room};
     return room >= CELL_LEAST;
 }
@@ -91,9 +92,9 @@ static enum status object_look(struct search *search, const struct mapped_object
 
 enum status snippet_area_find(const struct process *process, const struct memory_write *door,
                               const struct runtime *runtime, const struct mappings *mappings,
-                              struct snippet_area *out, struct error *error) {
+                              unsigned cells, struct snippet_area *out, struct error *error) {
     struct search search = {
-        .process = process, .door = door, .runtime = runtime, .mappings = mappings};
+        .process = process, .door = door, .runtime = runtime, .mappings = mappings, .cells = cells};
     size_t position = 0;
     struct mapped_object object;
     program_read(&search);
@@ -130,7 +131,7 @@ enum status snippet_area_last(const struct memory_write *door, const struct snip
     if (status != STATUS_OK) {
         return status;
     }
-    if (memcmp(head, mark, sizeof mark) != 0 || head[SNIPPET_MARK_SIZE] >= SNIPPET_CELLS) {
+    if (memcmp(head, mark, sizeof mark) != 0 || head[SNIPPET_MARK_SIZE] > SNIPPET_CELLS) {
         return STATUS_TORN;
     }
     *cell = head[SNIPPET_MARK_SIZE];
@@ -161,7 +162,7 @@ enum status snippet_area_write(const struct memory_write *door, const struct sni
         status = memory_write_put(door, raddr_add(snippet_area_cell(area, cell), 1),
                                   snippet->text + 1, snippet->length);
     }
-    return status == STATUS_OK ? snippet_area_switch(door, area, cell, SNIPPET_ON) : status;
+    return status == STATUS_OK ? snippet_area_switch(door, area, cell, snippet->text[0]) : status;
 }
 
 enum status snippet_area_switch(const struct memory_write *door, const struct snippet_area *area,

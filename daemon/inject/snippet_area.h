@@ -3,10 +3,10 @@
  *
  * It begins with a mark, by which a later daemon finds it again, so that there is one for a
  * target's life. The mark is written first, in one write, and everything behind it may be
- * unfinished. Then come two cells. A cell of which a call may still be reading is never written to
- * but for its first byte: a new text goes into the cell that was not used last. When one of its
- * calls is taken from the queue, the call of the other cell is over, as pending calls are made one
- * after the other.
+ * unfinished. Then come the cells. One for pending calls from which a call may still be reading is
+ * never written to, but to switch it off: whoever reads it has measured its length already. So each
+ * new call takes the cell that the last one did not take: when that one is taken from the queue,
+ * the call before it is over, as pending calls are made one after the other.
  *
  * Only objects come into question that are never unloaded: the program, the one with the
  * interpreter, and the libc. The loader's own tail is what it allocates from (glibc
@@ -26,7 +26,8 @@
 #include "daemon/target/memory_write.h"
 #include "daemon/target/process.h"
 
-enum { SNIPPET_CELLS = 2, SNIPPET_MARK_SIZE = 15 };
+/* Cells for pending calls, and one more where a profile function may be needed. */
+enum { SNIPPET_CELLS = 2, SNIPPET_CELL_HOOK = SNIPPET_CELLS, SNIPPET_MARK_SIZE = 15 };
 
 struct snippet_area {
     struct raddr at;
@@ -34,12 +35,12 @@ struct snippet_area {
     bool claimed;       /* the mark stands there */
 };
 
-/* Finds the marked one, or else the largest that could be. UNSUPPORTED: there is none. GONE,
- * DENIED, NOMEM, SYS. */
+/* Finds the marked one, or else the largest that could be, for `cells` cells. UNSUPPORTED: there is
+ * none. GONE, DENIED, NOMEM, SYS. */
 STATUS_CHECKED enum status snippet_area_find(const struct process *process,
                                              const struct memory_write *door,
                                              const struct runtime *runtime,
-                                             const struct mappings *mappings,
+                                             const struct mappings *mappings, unsigned cells,
                                              struct snippet_area *out, struct error *error);
 
 /* Writes the mark, unless it is there. These and the following: status as memory_write. */
@@ -51,7 +52,8 @@ static inline struct raddr snippet_area_cell(const struct snippet_area *area, un
     return raddr_add(area->at, SNIPPET_MARK_SIZE + 1 + (uint64_t)cell * area->cell_size);
 }
 
-/* The cell that was used last, 0 if none was. TORN: the mark is not there any more. */
+/* The cell of the call that was put in last, or SNIPPET_CELLS: it may be any, as somebody was
+ * killed while putting one in. TORN: the mark is not there any more. */
 STATUS_CHECKED enum status snippet_area_last(const struct memory_write *door,
                                              const struct snippet_area *area, unsigned *cell);
 STATUS_CHECKED enum status snippet_area_set_last(const struct memory_write *door,

@@ -22,6 +22,12 @@ struct eval_layout {
     uint32_t depth;           /* to 3.10: int PyThreadState.recursion_depth */
     uint32_t remaining;       /* 3.11 on: int recursion_remaining, py_recursion_remaining */
     uint32_t c_remaining;     /* 3.12 on: int c_recursion_remaining */
+    /* To 3.11, in PyThreadState: */
+    uint32_t tracing;      /* int: a trace or profile function is being called */
+    uint32_t profile_func; /* c_profilefunc; then a word each: c_tracefunc, c_profileobj */
+    uint32_t use_tracing;  /* whether such functions are called; from 3.10 on that stands at the */
+    bool use_tracing_pointed; /* beginning of the C frame to which this points */
+    uint8_t tracing_on;       /* what its lowest byte is if they are */
     bool main_runs_calls;     /* to 3.11: nobody else runs the interpreter's pending calls */
     bool calls_slow_others;   /* 3.8: while calls are to be done, the breaker of all is set */
 };

@@ -64,5 +64,14 @@ int main(void) {
     printf("limit_from_queue=%ld\ndepth=0\nremaining=%ld\nc_remaining=%ld\n", NONE,
            IN_THREAD(py_recursion_remaining), IN_THREAD(c_recursion_remaining));
 #endif
+#if PY_VERSION_HEX < 0x030a0000
+    printf("tracing=%ld\nprofile_func=%ld\nuse_tracing=%ld\nuse_tracing_pointed=0\n",
+           IN_THREAD(tracing), IN_THREAD(c_profilefunc), IN_THREAD(use_tracing));
+#elif PY_VERSION_HEX < 0x030c0000
+    printf("tracing=%ld\nprofile_func=%ld\nuse_tracing=%ld\nuse_tracing_pointed=1\n",
+           IN_THREAD(tracing), IN_THREAD(c_profilefunc), IN_THREAD(cframe));
+#else
+    printf("tracing=0\nprofile_func=0\nuse_tracing=0\nuse_tracing_pointed=0\n");
+#endif
     return 0;
 }

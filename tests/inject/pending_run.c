@@ -111,10 +111,13 @@ static int row_print(const char *minor, const char *word_size) {
     if (row == NULL) {
         return EXIT_FAILED;
     }
-    (void)printf("gil_in_runtime=%d\ngil_from_queue=%d\ngil_is_pointer=%d\nlimit_from_queue=%d\n"
-                 "depth=%u\nremaining=%u\nc_remaining=%u\n",
-                 row->gil_in_runtime, row->gil_from_queue, row->gil_is_pointer,
-                 row->limit_from_queue, row->depth, row->remaining, row->c_remaining);
+    (void)printf(
+        "gil_in_runtime=%d\ngil_from_queue=%d\ngil_is_pointer=%d\nlimit_from_queue=%d\n"
+        "depth=%u\nremaining=%u\nc_remaining=%u\ntracing=%u\nprofile_func=%u\nuse_tracing=%u\n"
+        "use_tracing_pointed=%d\n",
+        row->gil_in_runtime, row->gil_from_queue, row->gil_is_pointer, row->limit_from_queue,
+        row->depth, row->remaining, row->c_remaining, row->tracing, row->profile_func,
+        row->use_tracing, row->use_tracing_pointed);
     return EXIT_SUCCESS;
 }
 

@@ -122,6 +122,34 @@ def sleep():
     time.sleep(3600)
 
 
+def watched(set_function):
+    """A blocked main thread, and a busy one with a function of its own that watches it."""
+    seen = [0]
+
+    def watch(*_):
+        seen[0] += 1
+
+    def run():
+        set_function(watch)
+        work_until_stop()
+        set_function(None)
+        if not seen[0]:
+            os._exit(7)
+
+    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=stop_and_report, daemon=True).start()
+    ready()
+    time.sleep(3600)
+
+
+def profiled():
+    watched(sys.setprofile)
+
+
+def traced():
+    watched(sys.settrace)
+
+
 def join():
     thread = threading.Thread(target=work_until_stop)
     stop_by_stdin()

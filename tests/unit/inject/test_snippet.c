@@ -14,6 +14,17 @@ Test(snippet, names_the_pid_and_the_library) {
     cr_expect(ne(ptr, strstr(snippet.text, "origin='/opt/a.so')"), NULL));
 }
 
+Test(snippet, of_a_hook_removes_itself_first_and_can_be_switched_off) {
+    struct snippet snippet;
+    size_t off = 0;
+    cr_assert(eq(int, snippet_make_hook("/opt/1.so", 11, &snippet, &off, NULL), STATUS_OK));
+    cr_expect(eq(int, strncmp(snippet.text, "9\ntry:", 6), 0));
+    cr_expect(lt(ptr, strstr(snippet.text, "m('sys').setprofile(None)"),
+                 strstr(snippet.text, "getpid()==11*1 and ")));
+    cr_expect(eq(ptr, snippet.text + off, strstr(snippet.text, "*1 and ") + 1));
+    cr_expect(eq(chr, snippet.text[off], SNIPPET_HOOK_ON));
+}
+
 Test(snippet, is_small) {
     /* The least room that is believed to be enough: snippet_area.c. */
     struct snippet snippet;

@@ -43,7 +43,7 @@ Test(snippet_area, is_ours_by_its_mark) {
     cr_assert(eq(int, snippet_area_set_last(&door, &area, 1), STATUS_OK));
     cr_assert(eq(int, snippet_area_last(&door, &area, &last), STATUS_OK));
     cr_expect(eq(uint, last, 1));
-    bytes[SNIPPET_MARK_SIZE] = SNIPPET_CELLS;
+    bytes[SNIPPET_MARK_SIZE] = SNIPPET_CELLS + 1;
     cr_expect(eq(int, snippet_area_last(&door, &area, &last), STATUS_TORN));
 }
 
