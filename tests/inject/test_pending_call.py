@@ -267,8 +267,10 @@ class PendingCall(unittest.TestCase):
                 before = self.size(work)
                 ms = 21 if work.mode == "sleep" else 0  # so that there is time for a profile hook
                 figures = self.expect(work.run(ms=ms, cycles=CYCLES), TAKEN, WITHDRAWN)
-                # A thread that is just being born cannot be stopped.
-                self.assertGreaterEqual(len(figures), CYCLES // 2 if work.mode == "churn" else CYCLES)
+                # A thread that is just being born cannot be stopped, and on a loaded machine one may
+                # not come to a stop in time.
+                least = 0.5 if work.mode == "churn" else 0.9
+                self.assertGreaterEqual(len(figures), CYCLES * least)
                 after = self.size(work)
                 report = work.finish(self)
                 if work.mode == "gate":
