@@ -5,6 +5,7 @@
 
 #include "daemon/inject/handed_file.h"
 #include "daemon/python/debug_offsets.h"
+#include "daemon/python/interpreter.h"
 #include "daemon/target/mappings.h"
 
 /* Bits of PyThreadState.eval_breaker (Include/internal/pycore_ceval.h, 3.14 and 3.15). */
@@ -15,7 +16,7 @@ enum {
     BREAKER_STOP = 1 << 5, /* PEP 768's */
 };
 
-enum { OFFSETS_MAX = 4096, INTERPRETERS_MAX = 4096, STATES_MAX = 65536 };
+enum { OFFSETS_MAX = 4096, STATES_MAX = 65536 };
 
 /* How long a thread has been there before it is written to. */
 #define SETTLED_NS UINT64_C(5000000)
@@ -36,34 +37,8 @@ static enum status byte_write(const struct remote_debug *debug, struct raddr bas
     return memory_write_put(&debug->door, raddr_add(base, offset), &value, 1);
 }
 
-/* Whether a thread state is linked in the main interpreter's list, and its id. TORN when not. */
 static enum status state_check(const struct remote_debug *debug, struct raddr state, uint64_t *id) {
-    const struct py_layout *layout = &debug->runtime->layout;
-    uint64_t interpreter = 0;
-    uint64_t prev = 0;
-    uint64_t link = 0;
-    uint64_t number = 0;
-    enum status status = word_read(debug, state, layout->thread.interp, &interpreter);
-    if (status == STATUS_OK) {
-        status = word_read(debug, state, layout->thread.prev, &prev);
-    }
-    if (status == STATUS_OK) {
-        status = memory_write_get(&debug->door, raddr_add(state, layout->thread.id), &number,
-                                  sizeof number);
-    }
-    if (status == STATUS_OK) {
-        status = prev == 0
-                     ? word_read(debug, debug->interpreter, layout->interpreter.threads_head, &link)
-                     : word_read(debug, raddr_make(prev), layout->thread.next, &link);
-    }
-    if (status != STATUS_OK) {
-        return status;
-    }
-    if (interpreter != debug->interpreter.v || link != state.v) {
-        return STATUS_TORN;
-    }
-    *id = number;
-    return STATUS_OK;
+    return interpreter_thread(&debug->door, debug->runtime, debug->interpreter, state, id);
 }
 
 static enum status thread_check(const struct remote_debug *debug,
@@ -240,30 +215,6 @@ static enum status holder_note(struct remote_debug *debug) {
     return STATUS_OK;
 }
 
-/* The interpreter with the id 0: the last of the list, as new ones come to its front. */
-static enum status interpreter_find(struct remote_debug *debug) {
-    const struct py_layout *layout = &debug->runtime->layout;
-    uint64_t address = 0;
-    enum status status =
-        word_read(debug, debug->runtime->address, layout->runtime.interpreters_head, &address);
-    for (unsigned i = 0; status == STATUS_OK && i < INTERPRETERS_MAX; ++i) {
-        uint64_t id = 0;
-        if (address == 0) {
-            return STATUS_TORN;
-        }
-        status = memory_write_get(&debug->door, raddr_make(address + layout->interpreter.id), &id,
-                                  sizeof id);
-        if (status == STATUS_OK && id == 0) {
-            debug->interpreter = raddr_make(address);
-            return STATUS_OK;
-        }
-        if (status == STATUS_OK) {
-            status = word_read(debug, raddr_make(address), layout->interpreter.next, &address);
-        }
-    }
-    return status == STATUS_OK ? STATUS_CORRUPT : status;
-}
-
 static enum status offsets_read(struct remote_debug *debug, struct error *error) {
     uint8_t bytes[OFFSETS_MAX];
     const struct py_layout *layout = &debug->runtime->layout;
@@ -299,7 +250,7 @@ static enum status main_find(struct remote_debug *debug, struct error *error) {
         return error_set(error, STATUS_TORN, "the Python in process %d is just ending", pid);
     }
     if (status == STATUS_OK) {
-        status = interpreter_find(debug);
+        status = interpreter_main(&debug->door, debug->runtime, &debug->interpreter);
     }
     if (status == STATUS_OK) {
         status = memory_write_get(

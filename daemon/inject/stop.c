@@ -69,7 +69,8 @@ static bool is_known(const struct tracer *tracer, pid_t tid) {
     return false;
 }
 
-/* Whether somebody has stopped a thread, or traces it: that is not ours to disturb. */
+/* Whether somebody has stopped a thread, or traces it: that is not ours to disturb. GONE: it has
+ * ended, which for a moment still shows. */
 static enum status thread_is_free(struct tracer *tracer, pid_t tid) {
     char name[48];
     char text[4096];
@@ -77,20 +78,17 @@ static enum status thread_is_free(struct tracer *tracer, pid_t tid) {
     (void)snprintf(name, sizeof name, "task/%d/status", tid);
     enum status status = proc_file_read(tracer->process->dir, name, text, sizeof text, NULL);
     if (status != STATUS_OK) {
-        return status;
+        return status == STATUS_ABSENT ? STATUS_GONE : status;
     }
     const char *field = proc_file_field(text, "TracerPid");
     if (field != NULL && proc_file_number(&field, 10, &by) && by != 0) {
         return tracer_fail(tracer, STATUS_DENIED, "a debugger has it");
     }
     field = proc_file_field(text, "State");
-    while (field != NULL && (*field == ' ' || *field == '\t')) {
-        ++field;
-    }
     if (field != NULL && (*field == 'T' || *field == 't')) {
         return tracer_fail(tracer, STATUS_TORN, "its user has stopped it");
     }
-    return STATUS_OK;
+    return field != NULL && (*field == 'Z' || *field == 'X') ? STATUS_GONE : STATUS_OK;
 }
 
 static enum status thread_seize(struct tracer *tracer, pid_t tid) {
@@ -110,8 +108,11 @@ static enum status thread_seize(struct tracer *tracer, pid_t tid) {
     if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) != 0) {
         int reason = errno;
         guard_fd_close(&thread.moment);
-        return reason == ESRCH ? STATUS_OK
-                               : tracer_fail(tracer, status_from_errno(reason), strerror(reason));
+        /* One that is just ending is EPERM (kernel/ptrace.c, ptrace_attach: exit_state). */
+        if (reason == ESRCH || thread_is_free(tracer, tid) == STATUS_GONE) {
+            return STATUS_OK;
+        }
+        return tracer_fail(tracer, status_from_errno(reason), strerror(reason));
     }
     thread.seized = true;
     tracer->threads[tracer->count++] = thread;

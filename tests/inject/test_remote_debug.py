@@ -3,13 +3,10 @@ that does to them: nothing but the library. tests/integration/test_shim_attach.p
 echiond; here is what only this driver can do."""
 
 import contextlib
-import json
 import os
 import pathlib
 import random
 import re
-import select
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,13 +18,9 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent / "integration"))
 
 import interpreters  # noqa: E402
+from work import LIBRARIES, Work  # noqa: E402
 
 RUN = os.environ.get("ECHION_INJECT_RUN", str(ROOT / "build/release/tests/inject/inject_run"))
-LIBRARIES = pathlib.Path(
-    os.environ.get("ECHION_INJECT_LIBRARY", ROOT / "build/release/tests/inject/library")
-)
-WORKLOAD = HERE / "workload.py"
-
 TAKEN, WITHDRAWN, UNSUPPORTED = 0, 3, 4
 KILLS = int(os.environ.get("ECHION_TEST_KILLS", "30"))
 CYCLES = 50
@@ -47,86 +40,12 @@ def pythons():
             yield interpreter
 
 
-class Work:
-    """A running workload."""
+class LibraryWork(Work):
+    """A running workload, and the driver that reads the library itself and hands it over."""
 
-    def __init__(self, interpreter, mode, options=(), env=None, **how):
-        self.errors = tempfile.TemporaryFile()
+    def __init__(self, interpreter, mode, **how):
+        super().__init__(interpreter, mode, RUN, **how)
         self.library = LIBRARIES / f"marker{interpreter.bits}.so"
-        popen = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}
-        if env:
-            popen["env"] = {**os.environ, **env}
-        self.target = interpreters.spawn(
-            interpreter, WORKLOAD, mode, self.library, options=options, popen=popen, **how
-        )
-        self.pid = self.target.pid
-        assert self.target.process.stdout.readline().startswith(b"ready")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.target.kill()
-        self.errors.close()
-
-    def run(self, ms=5000, cycles=1, prefix=(), run=RUN):
-        return subprocess.run(
-            [*prefix, run, str(self.pid), self.library, str(ms), str(cycles)],
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-
-    def start(self, ms):
-        return subprocess.Popen(
-            [RUN, str(self.pid), self.library, str(ms)], stdout=subprocess.PIPE, text=True
-        )
-
-    def markers(self):
-        """How often the library was called in the target, once for each that it left."""
-        names = []
-        for fd in os.listdir(f"/proc/{self.pid}/fd"):
-            with contextlib.suppress(OSError):
-                names.append(os.readlink(f"/proc/{self.pid}/fd/{fd}"))
-        return sum("echion-marker-" in name for name in names)
-
-    def wait_until_blocked(self):
-        """Until it has not run for a while: what it did before it said "ready" is over."""
-        quiet, before = 0, None
-        while quiet < 5:
-            now = pathlib.Path(f"/proc/{self.pid}/schedstat").read_text()
-            quiet = quiet + 1 if now == before else 0
-            before = now
-            time.sleep(0.01)
-
-    def wait_for_marker(self):
-        deadline = time.monotonic() + 10
-        while self.markers() == 0:
-            if time.monotonic() > deadline:
-                raise TimeoutError("the library never came in")
-            time.sleep(0.001)
-
-    def litter(self):
-        found = []
-        for folder in ("tmp", "dev/shm", "var/tmp", "run/lock"):
-            with contextlib.suppress(FileNotFoundError):
-                found += self.target.outside(folder).glob(".echion-*")
-        return found
-
-    def finish(self, test, minimum_rounds=0, by_signal=False):
-        """Ends it, and requires that its work was right and it is as it was."""
-        if by_signal:
-            os.kill(self.pid, signal.SIGTERM)
-        else:
-            self.target.process.stdin.write(b"end\n")
-            self.target.process.stdin.flush()
-        ready, _, _ = select.select([self.target.process.stdout], [], [], 60)
-        test.assertTrue(ready, "the target does not react any more")
-        line = self.target.process.stdout.readline()
-        test.assertEqual(self.target.process.wait(60), 0)
-        report = json.loads(line)
-        test.assertEqual(report["changed"], {})
-        test.assertGreaterEqual(report["rounds"], minimum_rounds)
-        self.errors.seek(0)
-        test.assertEqual(self.errors.read().decode(), "")
 
 
 class Script(unittest.TestCase):
@@ -151,7 +70,7 @@ class Script(unittest.TestCase):
 class RemoteDebug(unittest.TestCase):
     @contextlib.contextmanager
     def on(self, interpreter, mode, **how):
-        with self.subTest(interpreter.name, mode=mode), Work(interpreter, mode, **how) as work:
+        with self.subTest(interpreter.name, mode=mode), LibraryWork(interpreter, mode, **how) as work:
             yield work
 
     def expect_taken(self, work, calls=1):
@@ -186,7 +105,7 @@ class RemoteDebug(unittest.TestCase):
         """3.13 has the table of offsets, but no such way in."""
         for interpreter in interpreters.find():
             if interpreter.minor == 13 and not interpreter.missing and interpreter.bits == 64:
-                with self.subTest(interpreter.name), Work(interpreter, "busy") as work:
+                with self.subTest(interpreter.name), LibraryWork(interpreter, "busy") as work:
                     done = work.run()
                     self.assertEqual(done.returncode, UNSUPPORTED, done.stderr)
                     self.assertIn("came with 3.14", done.stderr)

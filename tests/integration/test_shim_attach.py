@@ -2,16 +2,14 @@
 to the process: nothing but the shim. CPython 3.14 and later, by remote debugging (PEP 768)."""
 
 import contextlib
-import json
 import os
 import pathlib
 import random
 import re
 import resource
-import select
 import shutil
-import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -22,7 +20,9 @@ import seccomp
 import shown
 from profiler import ECHIOND, Profile
 
-WORKLOAD = interpreters.TARGETS.parent / "inject" / "workload.py"
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "inject"))
+from work import Work  # noqa: E402
+
 SHORT_CODE = interpreters.TARGETS / "short_code.py"
 LITTER = ("tmp", "dev/shm", "var/tmp", "run/lock")
 USER = 1001
@@ -47,25 +47,11 @@ while True:
 """
 
 
-class Work:
+class ShimWork(Work):
     """A running workload, which checks its own sums and what of its interpreter changes."""
 
-    def __init__(self, interpreter, mode, options=(), env=None, preexec_fn=None, **how):
-        self.errors = tempfile.TemporaryFile()
-        popen = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors,
-                 "env": {**os.environ, **(env or {})}, "preexec_fn": preexec_fn}  # fmt: skip
-        self.target = interpreters.spawn(
-            interpreter, WORKLOAD, mode, WORKLOAD, options=options, popen=popen, **how
-        )
-        self.pid = self.target.pid
-        assert self.target.process.stdout.readline().startswith(b"ready")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.target.kill()
-        self.errors.close()
+    def __init__(self, interpreter, mode, **how):
+        super().__init__(interpreter, mode, ECHIOND, **how)
 
     def files(self):
         """What it has open, by what it is."""
@@ -93,32 +79,6 @@ class Work:
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
         return int(status.partition("\nNSpid:")[2].partition("\n")[0].split()[-1])
 
-    def wait_until_blocked(self):
-        """Until it has not run for a while: what it did before it said "ready" is over."""
-        quiet, before = 0, None
-        while quiet < 5:
-            now = pathlib.Path(f"/proc/{self.pid}/schedstat").read_text()
-            quiet = quiet + 1 if now == before else 0
-            before = now
-            time.sleep(0.01)
-
-    def finish(self, test, minimum_rounds=0, by_signal=False):
-        """Ends it, and requires that its work was right and it is as it was."""
-        if by_signal:
-            os.kill(self.pid, signal.SIGTERM)
-        else:
-            self.target.process.stdin.write(b"end\n")
-            self.target.process.stdin.flush()
-        ready, _, _ = select.select([self.target.process.stdout], [], [], profiler.PATIENCE)
-        test.assertTrue(ready, "the target does not react any more")
-        line = self.target.process.stdout.readline()
-        test.assertEqual(self.target.process.wait(profiler.PATIENCE), 0)
-        report = json.loads(line)
-        test.assertEqual(report["changed"], {})
-        test.assertGreaterEqual(report["rounds"], minimum_rounds)
-        self.errors.seek(0)
-        test.assertEqual(self.errors.read().decode(), "")
-
 
 class ShimAttach(shown.TestCase):
     def setUp(self):
@@ -134,7 +94,7 @@ class ShimAttach(shown.TestCase):
     def on_work(self, pythons, modes, look, **how):
         def run(python):
             for mode in modes:
-                with Work(python, mode, **how) as work:
+                with ShimWork(python, mode, **how) as work:
                     look(work, mode)
 
         self.on_every(pythons, run)
@@ -208,7 +168,7 @@ class ShimAttach(shown.TestCase):
 
         def look(python):
             for _ in range(5):
-                with Work(python, "busy") as work:
+                with ShimWork(python, "busy") as work:
                     path = self.folder / f"{work.pid}.austin"
                     said = self.look_at(work, "-i", "100us", exposure=0.2)
                     self.assertIn(f"the shim is in process {work.pid}", said)
@@ -322,7 +282,7 @@ class ShimAttach(shown.TestCase):
         for options in ("ro", "noexec"):
 
             def look(python, options=options):
-                with Work(python, "busy") as work:
+                with ShimWork(python, "busy") as work:
                     self.remount(work, python, options)
                     if options == "ro":
                         with self.assertRaises(OSError):
