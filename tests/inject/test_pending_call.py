@@ -29,7 +29,22 @@ KILLS = int(os.environ.get("ECHION_TEST_KILLS", "20"))
 CYCLES = int(os.environ.get("ECHION_TEST_CYCLES", "100"))
 USER = 1001
 
+# What is tried by default: each way of keeping the queue and of running it, and one of 32 bits. With
+# ECHION_TEST_PYTHONS it is what that names.
+CHOSEN_MINORS = {64: (8, 10, 12, 13), 32: (11,)}
 found = []  # (interpreter, its pending_layout, its row of eval_layout)
+
+
+def chosen():
+    """The first of each chosen minor; without one, of the next."""
+    if os.environ.get(interpreters.SELECTION):
+        return [interpreter for interpreter, _, _ in found]
+    names = []
+    for bits, minors in CHOSEN_MINORS.items():
+        for minor in minors:
+            able = [i for i, _, _ in found if i.bits == bits and i.minor >= minor and i not in names]
+            names += sorted(able, key=lambda interpreter: interpreter.minor)[:1]
+    return names
 
 
 def measure(interpreter, scratch):
@@ -61,9 +76,10 @@ def setUpModule():
 class PendingCall(unittest.TestCase):
     def each(self, *modes, wanted=lambda interpreter: True, **how):
         """What to give to on() for each mode and interpreter."""
+        some = chosen()
         for mode in modes:
             for interpreter, layout, _ in found:
-                if wanted(interpreter):
+                if interpreter in some and wanted(interpreter):
                     yield interpreter, mode, {"extra": [layout], **how}
 
     @contextlib.contextmanager
