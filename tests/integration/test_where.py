@@ -18,7 +18,7 @@ import shown
 
 TARGETS = profiler.ROOT / "tests/targets"
 WAITS = TARGETS / "waits.py"
-WAITING = 13  # threads of that, the main one included
+WAITING = 14  # threads of that, the main one included
 DUMP_MOST = 100  # frames that faulthandler shows of a thread
 
 Thread = collections.namedtuple("Thread", "name tid words frames notes")
@@ -132,6 +132,7 @@ class EveryPython(TestCase):
             "rlock holder": r"waiting in Event\.wait, for a limited time",
             "rlock": rf"{lock}, which rlock holder \({tid['rlock holder']}\) holds",
             "room": rf"{lock}, which room holder \({tid['room holder']}\) holds",
+            "notified": rf"{lock}, holder unknown: a Lock records none",
             "bare": rf"{lock}, holder unknown: a Lock records none",
             "timed": rf"{lock}, for a limited time, holder unknown: a Lock records none",
             "itself": rf"{lock}, which it holds",
