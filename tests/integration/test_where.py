@@ -232,6 +232,11 @@ class States(TestCase):
             "for i in range(3): threading.Thread(target=spin, name=f'spin{i}', daemon=True).start()\n"
             "print('ready', flush=True)\nspin()"
         )
+        profiler.wait_for(  # the main thread says "ready" before it has the GIL again
+            lambda: {t.frames[-1].function for t in self.look(target.pid, "-v").threads} == {"spin"},
+            "threads that all spin",
+            target,
+        )
         seen = collections.Counter()
         for _ in range(20):
             threads = self.look(target.pid, "-v").threads
