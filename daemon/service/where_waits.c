@@ -76,18 +76,44 @@ static int by_lock(const void *a, const void *b) {
     return (left->lock > right->lock) - (left->lock < right->lock);
 }
 
+/* The first note of a lock, in their order, or where it would be. */
+static size_t held_first(const struct waits *waits, uint64_t lock) {
+    size_t low = 0;
+    size_t high = waits->held_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (waits->held[middle].lock < lock) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* Who has taken the lock by `with`. If several have, all but one have released it by hand for now:
+ * not the one that waits for it. */
+static void lock_holder_find(const struct waits *waits, struct where_thread *thread) {
+    for (size_t i = held_first(waits, thread->wait.object);
+         i < waits->held_count && waits->held[i].lock == thread->wait.object; i++) {
+        const struct held_lock *held = &waits->held[i];
+        bool itself = &waits->scene->threads[held->thread] == thread;
+        if (thread->holder == WAIT_GRAPH_NOBODY || !itself) {
+            thread->holder = held->thread;
+            thread->holder_frame = held->frame;
+        }
+        if (!itself) {
+            break;
+        }
+    }
+}
+
 static void holder_find(const struct waits *waits, struct where_thread *thread) {
     thread->holder = WAIT_GRAPH_NOBODY;
     if (thread->wait.kind == WAIT_RLOCK || thread->wait.kind == WAIT_THREAD) {
         thread->holder = thread_of(waits->scene, thread->wait.owner);
-    } else if (thread->wait.kind == WAIT_LOCK && waits->held_count > 0) {
-        const struct held_lock wanted = {.lock = thread->wait.object};
-        const struct held_lock *held =
-            bsearch(&wanted, waits->held, waits->held_count, sizeof wanted, by_lock);
-        if (held != NULL) {
-            thread->holder = held->thread;
-            thread->holder_frame = held->frame;
-        }
+    } else if (thread->wait.kind == WAIT_LOCK) {
+        lock_holder_find(waits, thread);
     }
 }
 

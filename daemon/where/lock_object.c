@@ -134,15 +134,20 @@ static uint64_t attribute_find(struct lock_objects *objects, uint64_t address, c
     return value;
 }
 
-struct lock_object lock_object_within(struct lock_objects *objects, uint64_t address) {
-    struct lock_object object = lock_object_read(objects, address);
-    if (object.kind == OBJECT_CONDITION) {
-        object = lock_object_read(objects, attribute_find(objects, address, "_lock"));
-    }
+static struct lock_object lock_only(struct lock_object object) {
     if (object.kind != OBJECT_LOCK && object.kind != OBJECT_RLOCK) {
         object.kind = OBJECT_OTHER;
     }
     return object;
+}
+
+struct lock_object lock_object_kept(struct lock_objects *objects, uint64_t address) {
+    return lock_only(lock_object_read(objects, attribute_find(objects, address, "_lock")));
+}
+
+struct lock_object lock_object_within(struct lock_objects *objects, uint64_t address) {
+    struct lock_object object = lock_object_read(objects, address);
+    return object.kind == OBJECT_CONDITION ? lock_object_kept(objects, address) : lock_only(object);
 }
 
 uint64_t lock_object_thread_ident(struct lock_objects *objects, uint64_t address) {

@@ -66,6 +66,9 @@ bool lock_object_is_named(struct lock_objects *objects, const struct lock_object
 /* The lock that a Condition is made around, or a lock itself; OBJECT_OTHER for anything else. */
 struct lock_object lock_object_within(struct lock_objects *objects, uint64_t address);
 
+/* The lock of an object that keeps one as `_lock`, as a Condition of whatever class does. */
+struct lock_object lock_object_kept(struct lock_objects *objects, uint64_t address);
+
 /* The pthread_t of a threading.Thread; 0 if it cannot be told. */
 uint64_t lock_object_thread_ident(struct lock_objects *objects, uint64_t address);
 

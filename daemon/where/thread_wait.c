@@ -186,9 +186,29 @@ static struct lock_object lock_to_release(struct lock_objects *objects,
     return lock_object_within(objects, bound ? method.self : values->values[i + 1]);
 }
 
+/* The lock that a call of Condition.wait has released until it returns, if the frame is one; else
+ * 0.
+ */
+static uint64_t lock_released(struct lock_objects *objects, const struct frame *frame) {
+    struct frame_values values;
+    if (!frame_is_of(frame, "/threading.py", "wait") ||
+        frame_values_read(objects->memory, objects->layout, objects->sync, frame, &values) !=
+            STATUS_OK ||
+        values.locals == 0) {
+        return 0;
+    }
+    struct lock_object lock = lock_object_kept(objects, values.values[0]);
+    return lock.kind == OBJECT_LOCK ? lock.address : 0;
+}
+
 void thread_wait_held(struct lock_objects *objects, const struct stack *stack,
                       void (*found)(void *context, uint64_t lock, uint32_t frame), void *context) {
     struct frame_values values;
+    uint64_t released = 0;
+    /* The innermost Condition.wait is at most two calls away: _acquire_restore is called by it. */
+    for (uint32_t i = stack->depth; i > 0 && i + 2 > stack->depth && released == 0; i--) {
+        released = lock_released(objects, &stack->frames[i - 1]);
+    }
     for (uint32_t i = 0; i < stack->depth; i++) {
         if (stack->frames[i].code == NULL ||
             frame_values_read(objects->memory, objects->layout, objects->sync, &stack->frames[i],
@@ -197,7 +217,7 @@ void thread_wait_held(struct lock_objects *objects, const struct stack *stack,
         }
         for (uint32_t j = values.locals; j < values.sure; j++) {
             struct lock_object lock = lock_to_release(objects, &values, j);
-            if (lock.kind == OBJECT_LOCK) {
+            if (lock.kind == OBJECT_LOCK && lock.address != released) {
                 found(context, lock.address, i);
             }
         }

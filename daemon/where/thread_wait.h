@@ -34,8 +34,9 @@ struct thread_wait {
 void thread_wait_find(struct lock_objects *objects, const struct stack *stack,
                       const struct thread_activity *activity, struct thread_wait *out);
 
-/* Calls `found` with each lock that a frame of the stack has taken by `with` and still holds: its
- * address, and the frame's index. */
+/* Calls `found` with each lock that a frame of the stack has taken by `with` and will release: its
+ * address, and the frame's index. Not with one that Condition.wait has released for as long as it
+ * waits. That it is held is certain unless the program releases it by hand in between. */
 void thread_wait_held(struct lock_objects *objects, const struct stack *stack,
                       void (*found)(void *context, uint64_t lock, uint32_t frame), void *context);
 

@@ -35,7 +35,7 @@ class Cli(profiler.TestCase):
         self.assertEqual(done.returncode, 74)
 
     def test_options_of_later_issues_are_unknown(self):
-        for option in ("-n", "--native", "-w", "--where"):
+        for option in ("-n", "--native"):
             done = self.run_to_end(ECHION, option, "-p", "1")
             self.expect(done, 64, "unknown")
             self.assertIn(option.strip("-") if option.startswith("--") else option, done.stderr)

@@ -18,7 +18,7 @@ import shown
 
 TARGETS = profiler.ROOT / "tests/targets"
 WAITS = TARGETS / "waits.py"
-WAITING = 13  # threads of that, the main one included
+WAITING = 14  # threads of that, the main one included
 DUMP_MOST = 100  # frames that faulthandler shows of a thread
 
 Thread = collections.namedtuple("Thread", "name tid words frames notes")
@@ -132,6 +132,7 @@ class EveryPython(TestCase):
             "rlock holder": r"waiting in Event\.wait, for a limited time",
             "rlock": rf"{lock}, which rlock holder \({tid['rlock holder']}\) holds",
             "room": rf"{lock}, which room holder \({tid['room holder']}\) holds",
+            "notified": rf"{lock}, holder unknown: a Lock records none",
             "bare": rf"{lock}, holder unknown: a Lock records none",
             "timed": rf"{lock}, for a limited time, holder unknown: a Lock records none",
             "itself": rf"{lock}, which it holds",
@@ -230,6 +231,11 @@ class States(TestCase):
             "import threading\ndef spin():\n    while True: pass\n"
             "for i in range(3): threading.Thread(target=spin, name=f'spin{i}', daemon=True).start()\n"
             "print('ready', flush=True)\nspin()"
+        )
+        profiler.wait_for(  # the main thread says "ready" before it has the GIL again
+            lambda: {t.frames[-1].function for t in self.look(target.pid, "-v").threads} == {"spin"},
+            "threads that all spin",
+            target,
         )
         seen = collections.Counter()
         for _ in range(20):

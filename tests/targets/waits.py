@@ -17,6 +17,7 @@ HOLDING = threading.Semaphore(0)  # released by each thread that holds what anot
 accounts, ledger = threading.Lock(), threading.Lock()
 again, bare, own = threading.RLock(), threading.Lock(), threading.Lock()
 room = threading.Condition(threading.Lock())
+slow = threading.Condition(threading.Lock())
 never, nothing = threading.Event(), threading.Semaphore(0)
 empty = queue.Queue()
 
@@ -38,6 +39,12 @@ def hold(lock):
 def enter(lock):
     with lock:
         pass
+
+
+def be_notified(condition):
+    with condition:
+        HOLDING.release()
+        condition.wait()
 
 
 def twice(lock):
@@ -66,6 +73,7 @@ START = [
     ("refund", transfer, ledger, accounts),
     ("rlock holder", hold, again),
     ("room holder", hold, room),
+    ("notified", be_notified, slow),
 ]
 WAIT = [
     ("rlock", enter, again),
@@ -90,8 +98,10 @@ def main():
     faulthandler.register(signal.SIGUSR1, file=stacks, all_threads=True)
     bare.acquire()
     first, *_ = [start(*how) for how in START]
-    HOLDING.acquire()
-    HOLDING.acquire()
+    for _ in range(3):
+        HOLDING.acquire()
+    slow.acquire()  # which "notified" has released while it waits, and will want back
+    slow.notify()
     for how in WAIT:
         start(*how)
     print("ready", flush=True)
