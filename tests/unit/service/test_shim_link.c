@@ -38,7 +38,7 @@ static void begin(struct scene *scene, bool children) {
         .own_pid = getpid(),
         .dir = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC),
     };
-    shim_link_begin(&scene->link, &scene->process, children, scene->bell);
+    cr_assert_eq(shim_link_begin(&scene->link, &scene->process, children, scene->bell), SHIM_OURS);
     cr_assert_not_null(scene->link.ring);
 }
 
@@ -93,6 +93,7 @@ Test(shim_link, lets_the_shim_know_what_is_wanted) {
 Test(shim_link, hears_of_code_that_is_destroyed) {
     struct scene scene;
     begin(&scene, false);
+    cr_expect(has_rung(&scene), "there is a shim");
     cr_assert_eq(code_cache_put(scene.codes, 0x1000, NULL, 5), STATUS_OK);
     publish_gone(&scene, 0x2000);
     shim_link_take(&scene.link, scene.codes, MS);
@@ -102,6 +103,33 @@ Test(shim_link, hears_of_code_that_is_destroyed) {
     shim_link_take(&scene.link, scene.codes, 2 * MS);
     cr_expect_not(holds(&scene));
     cr_expect_not(has_rung(&scene), "that is nobody else's business");
+    end(&scene);
+}
+
+Test(shim_link, takes_up_a_ring_that_comes_later) {
+    struct scene scene;
+    struct ring *ring = NULL;
+    struct error error = {.text = ""};
+    begin(&scene, true);
+    shim_link_end(&scene.link);
+    scene.link = (struct shim_link){.wants = RING_WANTS_NEWS, .bell = scene.bell};
+    cr_assert_eq(code_cache_put(scene.codes, 0x1000, NULL, 5), STATUS_OK);
+    shim_link_take(&scene.link, scene.codes, MS);
+    cr_expect_not(scene.link.up);
+    cr_expect(holds(&scene));
+
+    cr_assert_eq(ring_map(scene.fd, &ring, &error), STATUS_OK);
+    shim_link_offer(&scene.link, ring);
+    shim_link_take(&scene.link, scene.codes, 2 * MS);
+    cr_expect(scene.link.up);
+    cr_expect_eq(scene.ring->header.wants, RING_WANTS_NEWS);
+    cr_expect_not(holds(&scene), "what was destroyed until now was not told");
+
+    cr_assert_eq(code_cache_put(scene.codes, 0x1000, NULL, 5), STATUS_OK);
+    cr_assert_eq(ring_map(scene.fd, &ring, &error), STATUS_OK);
+    shim_link_offer(&scene.link, ring); /* once more, which nobody needs */
+    shim_link_take(&scene.link, scene.codes, 3 * MS);
+    cr_expect(holds(&scene));
     end(&scene);
 }
 
