@@ -37,10 +37,10 @@ def include_dirs(interpreter, scratch):
     return [f"-I{links / include.name}", f"-I{links}"]
 
 
-def measure(interpreter, bits, cc, scratch):
+def measure(interpreter, bits, cc, scratch, names=("print_headers.c", "layout_print.c")):
     """The row as the headers have it; the sizes of structs are keys that begin with `sizeof`."""
     program = pathlib.Path(scratch) / "print_headers"
-    sources = [HERE / "print_headers.c", HERE / "layout_print.c"]
+    sources = [HERE / name for name in names]
     flags = ["-std=gnu11", "-w", f"-I{SOURCE}", *include_dirs(interpreter, scratch)]
     if bits == 32:
         flags.append("-m32")
