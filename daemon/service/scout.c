@@ -76,6 +76,7 @@ struct scout {
     bool trouble;              /* one that cannot be profiled was named */
     uint64_t lively_until_ns;
     uint64_t last_round_ns;
+    struct error told;   /* the last trouble; its text names the process */
     struct error denied; /* the last refusal to look at a process */
 
     pthread_mutex_t lock;                 /* of what follows */
@@ -193,7 +194,12 @@ static void settle_trouble(struct scout *scout, struct process_tree_node *node,
     node->cut = !scout->all;
     if (scout->found != NULL || scout->all) {
         scout->trouble = true;
-        notice_say("not profiled: %s", error->text);
+        /* The tree may learn of an exec when the new program has been looked at already, which is
+         * then looked at as another one. */
+        if (strcmp(scout->told.text, error->text) != 0) {
+            notice_say("not profiled: %s", error->text);
+            scout->told = *error;
+        }
     }
 }
 

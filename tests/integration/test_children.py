@@ -229,7 +229,8 @@ class Launched(Children):
 
         def places():
             found = {}
-            profile = read_profile(str(path)) if path.exists() else None
+            begun = path.exists() and path.stat().st_size > 0  # by which its format is known
+            profile = read_profile(str(path)) if begun else None
             for stack, _ in profile.stacks() if profile else ():
                 for frame in stack.frames:
                     if getattr(frame, "function", None) == "work":

@@ -105,7 +105,7 @@ class Hostile(profiler.TestCase):
     def survive(self, pid, *options, statuses=STATUSES, alive=True, output="x.austin"):
         """Profiles a process for a moment; the daemon must end well, and soon, and stay small."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        done = self.run_to_end("timeout", "-s", "KILL", TAKES_AT_MOST, ECHIOND, "-p", pid, "-x", "0.4",
+        done = self.run_to_end("timeout", "-s", "KILL", TAKES_AT_MOST, ECHIOND, "-p", pid, "-x", "0.2",
                                "-o", output, *options, errors="surrogateescape")
         after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         self.assertIn(done.returncode, statuses, done.stderr)
