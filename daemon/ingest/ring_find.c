@@ -33,7 +33,7 @@ static bool is_named_ring(int folder, const char *name) {
 
 /* Opens a file of the target's, if it is one of tmpfs: it is looked at before it is opened, since
  * to open a device or a FIFO may do something, and it may be another than was just named. */
-static int open_ring(int folder, const char *name) {
+static int open_file(int folder, const char *name) {
     GUARD_FD int seen = openat(folder, name, O_PATH | O_CLOEXEC);
     struct stat info;
     struct statfs system;
@@ -47,10 +47,9 @@ static int open_ring(int folder, const char *name) {
     return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 }
 
-/* Maps it, if it is this process's. */
-static enum status take(int folder, const char *name, int32_t own_pid, struct ring **out,
-                        struct error *error) {
-    GUARD_FD int fd = open_ring(folder, name);
+enum status ring_open(int folder, const char *name, int32_t own_pid, struct ring **out,
+                      struct error *error) {
+    GUARD_FD int fd = open_file(folder, name);
     struct ring *ring = NULL;
     if (fd < 0) {
         return STATUS_ABSENT;
@@ -92,7 +91,7 @@ enum status ring_find(int process, int32_t own_pid, struct ring **out, struct er
             continue;
         }
         candidates++;
-        enum status this = take(fd, entry->d_name, own_pid, out, error);
+        enum status this = ring_open(fd, entry->d_name, own_pid, out, error);
         if (this == STATUS_OK) {
             return STATUS_OK;
         }

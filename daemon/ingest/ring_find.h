@@ -15,4 +15,8 @@
 STATUS_CHECKED enum status ring_find(int process, int32_t own_pid, struct ring **out,
                                      struct error *error);
 
+/* The same of one link beneath an open folder, such as /proc/PID/fd or map_files. */
+STATUS_CHECKED enum status ring_open(int folder, const char *name, int32_t own_pid,
+                                     struct ring **out, struct error *error);
+
 #endif

@@ -122,7 +122,8 @@ static bool memfd_make(struct making *making) {
         fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0) {
         return false;
     }
-    (void)snprintf(making->file.path, sizeof making->file.path, "/proc/%d/fd/%d", getpid(), fd);
+    (void)snprintf(making->file.path, sizeof making->file.path, "/proc/%d" HANDED_FILE_OWN "%d",
+                   getpid(), fd);
     making->file.fd = guard_fd_take(&fd);
     return true;
 }

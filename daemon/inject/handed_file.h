@@ -25,6 +25,7 @@ enum { HANDED_FILE_PATH_MAX = 64 };
 
 /* By which a path that stands in a target is known to be ours. */
 #define HANDED_FILE_MARK "/.echion-"
+#define HANDED_FILE_OWN "/fd/../fd/" /* before a descriptor of ours, as nobody else writes it */
 
 struct handed_file {
     int folder; /* where the file is; -1: a memfd */

@@ -18,8 +18,9 @@ enum {
 
 enum { OFFSETS_MAX = 4096, STATES_MAX = 65536 };
 
-/* How long a thread has been there before it is written to. */
-#define SETTLED_NS UINT64_C(5000000)
+/* How long a thread has been there before it is written to. One that lives for so long is not
+ * likely to end in just the microseconds between the check of it and the writes. */
+#define SETTLED_NS UINT64_C(25000000)
 
 static uint64_t now_ns(void) {
     struct timespec now;
@@ -99,7 +100,7 @@ static enum status request_is_ours(const struct remote_debug *debug, struct radd
         &debug->door, raddr_add(state, debug->offsets.thread.script_path), path, sizeof path);
     if (status == STATUS_OK) {
         path[sizeof path - 1] = '\0';
-        *ours = strstr(path, HANDED_FILE_MARK) != NULL || strncmp(path, "/proc/", 6) == 0;
+        *ours = strstr(path, HANDED_FILE_MARK) != NULL || strstr(path, HANDED_FILE_OWN) != NULL;
     }
     return status;
 }

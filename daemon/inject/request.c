@@ -33,7 +33,12 @@ enum status request_arm(const struct process *process, const struct runtime *run
 }
 
 enum status request_look(struct request *request, bool *taken) {
-    return remote_debug_look(&request->debug, taken);
+    bool filtered = false;
+    enum status status = confinement_look(request->process, &filtered);
+    if (status == STATUS_OK && filtered) {
+        return STATUS_UNSUPPORTED;
+    }
+    return status == STATUS_OK ? remote_debug_look(&request->debug, taken) : status;
 }
 
 enum status request_withdraw(struct request *request) {

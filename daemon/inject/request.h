@@ -18,7 +18,8 @@
 /* How long the files stay after the request has been taken by somebody, or withdrawn: a thread, or
  * a child forked meanwhile, may be about to open them. */
 enum {
-    REQUEST_TAKEN_MS = 500,    /* or until it is known that all who took it have run it */
+    REQUEST_TAKEN_MS = 500,
+    REQUEST_RUN_MS = 100,      /* when it is known that the only one who took it has run it */
     REQUEST_WITHDRAWN_MS = 20, /* taken by nobody: it may be just happening */
 };
 
@@ -43,8 +44,8 @@ STATUS_CHECKED enum status request_arm(const struct process *process, const stru
                                        struct error *error);
 
 /* Whether it has been taken: somebody loads the library now, or has done so. To be called again and
- * again, as each look sees to it that whoever runs takes it. GONE: the program has ended. TORN,
- * SYS. */
+ * again, as each look sees to it that whoever runs takes it. GONE: the program has ended.
+ * UNSUPPORTED: it is to be left alone by now. TORN, SYS. */
 STATUS_CHECKED enum status request_look(struct request *request, bool *taken);
 
 /* Takes it back. Who took it before runs it all the same, and counts as a taker. GONE, TORN, SYS.

@@ -11,6 +11,7 @@
 #include "daemon/inject/request.h"
 #include "daemon/service/clock.h"
 #include "daemon/service/notice.h"
+#include "daemon/service/ring_mapped.h"
 #include "daemon/service/shim_file.h"
 
 /* Between two looks: soon at first; a process that has not run anything for long is not looked at
@@ -89,7 +90,7 @@ static void finish(const struct shim_attach *attach, struct request *request) {
     }
     uint64_t stay_ms = request_takers(request) == 0 ? REQUEST_WITHDRAWN_MS
                        : in && request_takers(request) == 1 && status == STATUS_OK
-                           ? 0
+                           ? REQUEST_RUN_MS
                            : REQUEST_TAKEN_MS;
     uint64_t gone_ns = clock_now_ns() - begun_ns;
     if (gone_ns < stay_ms * CLOCK_NS_PER_MS) {
@@ -104,8 +105,15 @@ static enum status load(const struct shim_attach *attach, struct error *error) {
     GUARD_FREE void *bytes = NULL;
     struct loading_library library = {.name = attach->stealth ? "lib" : SHIM_NAME_64};
     struct request request = REQUEST_NONE;
-    enum status status =
-        shim_file_load(attach->process->program.word_size, &bytes, &library.size, error);
+    struct ring *ring = NULL;
+    enum status status = ring_mapped_find(attach->process, &ring, error);
+    if (status == STATUS_OK) {
+        shim_link_offer(attach->link, ring);
+    }
+    if (status != STATUS_ABSENT) { /* what is there is not loaded a second time */
+        return status;
+    }
+    status = shim_file_load(attach->process->program.word_size, &bytes, &library.size, error);
     library.bytes = bytes;
     if (status == STATUS_OK) {
         status = ask(attach, &library, &request, error);
@@ -115,6 +123,9 @@ static enum status load(const struct shim_attach *attach, struct error *error) {
     }
     status = wait_for_taker(attach, &request);
     finish(attach, &request);
+    if (status == STATUS_UNSUPPORTED) {
+        return error_set(error, status, "it has set itself a filter of system calls meanwhile");
+    }
     return status == STATUS_OK
                ? STATUS_OK
                : error_set(error, status, "its Python cannot be asked: %s", status_name(status));
@@ -148,12 +159,13 @@ static void *run(void *argument) {
     struct error error = {.text = ""};
     (void)pthread_setname_np(pthread_self(), "echion-attach");
     enum status status = STATUS_OK;
-    if (attach->found == SHIM_OTHERS) {
-        wait_for_others(attach);
-    } else if (attach->found == SHIM_OURS) {
-        request_sweep(attach->process, attach->runtime);
-    } else {
+    if (attach->found == SHIM_NONE) {
         status = load(attach, &error);
+    } else {
+        if (attach->found == SHIM_OTHERS) {
+            wait_for_others(attach);
+        }
+        request_sweep(attach->process, attach->runtime);
     }
     if (status == STATUS_TORN || status == STATUS_GONE) {
         notice_explain("the shim is not in process %d: %s", (int)attach->process->pid, error.text);

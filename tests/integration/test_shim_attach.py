@@ -47,6 +47,21 @@ while True:
 """
 
 
+# Closes descriptors that it does not know when it is told to, and opens another file.
+CLOSES = """
+import os, sys, threading
+def close():
+    sys.stdin.readline()
+    os.closerange(3, 5000)
+    os.open("/dev/null", os.O_RDONLY)
+    print("closed", flush=True)
+threading.Thread(target=close, daemon=True).start()
+print("ready", flush=True)
+while True:
+    sum(range(1000))
+"""
+
+
 class ShimWork(Work):
     """A running workload, which checks its own sums and what of its interpreter changes."""
 
@@ -206,12 +221,47 @@ class ShimAttach(shown.TestCase):
             self.expect_out(work, "RLIMIT_FSIZE")
             work.finish(self, minimum_rounds=1)
 
+        def crowded(work, mode):
+            self.expect_out(work, "RLIMIT_NOFILE")
+            work.finish(self, minimum_rounds=1)
+
         wide = [i for i in self.some if i.bits == 64]
         self.on_work(wide, ("busy",), filtered, preexec_fn=lambda: seccomp.refuse(SYS_MEMFD_CREATE, 1))
         self.on_work(
             self.some, ("busy",), limited,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
         )  # fmt: skip
+
+        self.on_work(
+            self.some, ("busy",), crowded,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (14, 14)),
+        )  # fmt: skip
+
+    def test_descriptor_closed_by_the_program(self):
+        """As those do that become daemons. The shim is not loaded a second time; root finds it."""
+        self.need_root()
+        programs = self.copy_programs(self.folder / "bin").parent
+        shutil.copytree(pathlib.Path(ECHIOND).parent.parent / "lib", self.folder / "lib")
+        script = self.folder / "closes.py"
+        script.write_text(CLOSES)
+        as_user = ("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups")
+
+        def look(python):
+            target, _ = self.spawn(python, script, user=USER)
+            maps = pathlib.Path(f"/proc/{target.pid}/maps")
+            options = ("-vp", target.pid, "-x", 0.4)
+            path = self.folder / f"{python.name}.austin"
+            known = f"the shim is in process {target.pid}"
+            self.expect(self.run_to_end(ECHIOND, *options, "-o", path), 0, known)
+            target.process.stdin.write("close\n")
+            target.process.stdin.flush()
+            self.assertEqual(target.process.stdout.readline(), "closed\n")
+            done = self.run_to_end(*as_user, programs / "echiond", *options, "-o", "-")
+            self.expect(done, 0, f"the shim stays out of process {target.pid}", "closed the descriptor")
+            self.expect(self.run_to_end(ECHIOND, *options, "-o", path), 0, known)
+            self.assertEqual(maps.read_text().count("/memfd:ring"), 1)
+
+        self.on_every(self.some, look)
 
     def test_blocked(self):
         """Nobody runs: it waits, is withdrawn, and never comes."""

@@ -41,6 +41,10 @@ static void few_bytes(void) {
     (void)setrlimit(RLIMIT_FSIZE, &(struct rlimit){.rlim_cur = 4096, .rlim_max = RLIM_INFINITY});
 }
 
+static void few_files(void) {
+    (void)setrlimit(RLIMIT_NOFILE, &(struct rlimit){.rlim_cur = 12, .rlim_max = 12});
+}
+
 static void many_bytes(void) {
     (void)setrlimit(RLIMIT_FSIZE, &(struct rlimit){.rlim_cur = 1 << 30, .rlim_max = 1 << 30});
 }
@@ -64,6 +68,12 @@ Test(confinement, small_files_only) {
     cr_expect_not_null(strstr(error.text, "RLIMIT_FSIZE"), "%s", error.text);
 }
 
+Test(confinement, hardly_any_file_more) {
+    struct error error = {.text = ""};
+    cr_expect_eq(look(few_files, &error), STATUS_UNSUPPORTED);
+    cr_expect_not_null(strstr(error.text, "RLIMIT_NOFILE"), "%s", error.text);
+}
+
 Test(confinement, a_filter_whatever_it_lets_through) {
     struct error error = {.text = ""};
     cr_expect_eq(look(filter, &error), STATUS_UNSUPPORTED);
@@ -80,6 +90,8 @@ Test(confinement, a_process_that_has_ended) {
     cr_assert_eq(process_open(pid, &process, &error), STATUS_OK);
     (void)kill(pid, SIGKILL);
     (void)waitpid(pid, NULL, 0);
+    bool filtered = false;
     cr_expect_eq(confinement_check(&process, &error), STATUS_GONE);
+    cr_expect_eq(confinement_look(&process, &filtered), STATUS_GONE);
     process_close(&process);
 }
