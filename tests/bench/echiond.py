@@ -1,4 +1,5 @@
-"""echiond: runs echiond on a target, pinned, and tells what it said of its run and what it cost."""
+"""echiond: runs echiond on a target, pinned and from outside, and tells what it said of its run and what it
+cost."""
 
 import contextlib
 import os
@@ -52,7 +53,9 @@ def start(echiond, pid, output, interval, cpu, *options):
     """Attaches, and yields once it samples: its output has appeared. Ends it, if it still runs."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(output)
-    command = [str(echiond), "--pid", str(pid), "-o", str(output), "-i", interval, *options]
+    command = [
+        str(echiond), "--no-shim", "--pid", str(pid), "-o", str(output), "-i", interval, *options,
+    ]  # fmt: skip
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         text=True, preexec_fn=pin(cpu),
